@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Port and adapter of the durable log: entries, promised term, incarnation, blobs (policy images). SQLite
+ * on a thread of its own, so that no fsync ever happens where messages are dispatched. Calls only queue;
+ * completions come back on the loop's thread, in order. Group commit: everything queued while one
+ * transaction was under way goes into the next.
+ *
+ * One directory per process: log.db, blobs/<hex>. A blob is complete under its name or absent.
+ */
+#ifndef DSI_GCS_LOG_H
+#define DSI_GCS_LOG_H
+
+#include "gcs/entry.h"
+#include "lib/err.h"
+#include "lib/loop.h"
+
+struct log;
+
+struct log_boot { /* what was on disk */
+	u64 promised;
+	u64 incarnation;     /* already raised for this start, durable */
+	u64 commit;          /* last known commit point (a hint written lazily; never too high) */
+	u64 tail_term, tail_index;
+	u8 tail_hash[CRYPTO_HASH];
+	u32 generation;
+	bool empty;
+};
+
+typedef void log_done_fn(void *ctx, u64 value, int code); /* code 0, -DSI_ENOSPC, -DSI_EIO */
+
+/* Opens or creates; integrity-checks the chain (hash links) before returning. Blocking, at start only. */
+int log_open(struct log **ret, struct loop *l, const char *dir, struct log_boot *boot, struct err *e);
+void log_close(struct log *g); /* drains, then closes */
+
+/* Queued. value: term / index / 0. */
+int log_promise(struct log *g, u64 term, log_done_fn *fn, void *ctx);
+int log_append(struct log *g, u64 index, const u8 *p, size_t n, log_done_fn *fn, void *ctx); /* truncates from index */
+int log_commit_hint(struct log *g, u64 index);
+int log_drain(struct log *g, log_done_fn *fn, void *ctx); /* fn when all queued before is durable */
+bool log_drained(const struct log *g);
+
+/* Reads see queued appends too (memory tail). Valid until the next call on g. NULL when absent. */
+const u8 *log_entry(struct log *g, u64 index, size_t *ret_len);
+u64 log_tail(const struct log *g);
+int log_meta_set(struct log *g, const char *key, const void *p, size_t n); /* small, queued */
+int log_meta_get(struct log *g, const char *key, void *ret, size_t cap, size_t *ret_len);
+
+/* Blobs. */
+bool blob_present(const struct log *g, const u8 digest[CRYPTO_HASH]);
+int blob_put(struct log *g, const u8 digest[CRYPTO_HASH], const u8 *p, size_t n, log_done_fn *fn, void *ctx);
+int blob_get(const struct log *g, const u8 digest[CRYPTO_HASH], u8 **ret, size_t *ret_len, struct err *e); /* free() */
+
+#endif

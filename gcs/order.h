@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Order: views, terms, the active server and commit, exactly as DESIGN.md §4 has them. Core: no I/O, no
+ * clock, no globals; time and durability come in as events, everything to be done goes out as actions.
+ * One instance per process: in a manager it is the voter (role ROLE_MANAGER, votes when its NID is in the
+ * voter set in force), in dsi-ss the server (never votes, may become active).
+ *
+ * Inputs must already be authenticated (gcs/session.h): signature, role, sender, ring of the envelope.
+ *
+ *   view ──▶ drain log thread ──▶ STATE ──▶ OPEN (first valid in the stream wins) ──▶ promise durable
+ *        ──▶ OPENACK from a majority ──▶ active server: fetch the best tail, TERM(t) ──▶ entries, ACKs
+ *
+ * Invariants (asserted by gcs/order_check.c after every event of every simulated run):
+ *   at most one server per term gets an entry acknowledged; a committed entry is never replaced at its
+ *   index; commit never goes back; two nodes never commit different entries at one index; promised never
+ *   goes back and is durable before it is acknowledged; nothing is acknowledged below promised; nobody
+ *   truncates at or below its own commit point.
+ */
+#ifndef DSI_GCS_ORDER_H
+#define DSI_GCS_ORDER_H
+
+#include "gcs/entry.h"
+#include "gcs/gcs.h"
+#include "lib/msg.h"
+
+struct order;
+
+struct order_voters {
+	u64 index; /* of the entry that set it; the set in force is the last in the log, committed or not */
+	u32 n;
+	u32 nid[LIM_VOTERS];
+};
+
+/* What the log looked like at start (from the store) and who we are. */
+struct order_config {
+	u32 nid;
+	enum msg_role role;
+	u8 cluster[16];
+	u32 generation;
+	u64 promised;
+	u64 tail_term, tail_index; /* 0, 0: empty log */
+	u8 tail_hash[CRYPTO_HASH];
+	u64 commit;                /* what we knew committed; may lag */
+	bool stale_disk;           /* restored or empty disk: no STATE, no ACK until relearnt from a majority */
+	u64 open_wait_ns;          /* how long to wait for the STATEs of all present before OPEN with a majority */
+	u64 heartbeat_ns;          /* own message must come back within the lease; see gcs/lease.h */
+};
+
+/* Callbacks into the pure state that the log implies, kept by the caller (gcs/state.h), read only. */
+struct order_env {
+	void *ctx;
+	/* Voter sets in force, newest last: one, or two while a change is uncommitted (both must agree). */
+	u32 (*voters)(void *ctx, struct order_voters ret[2]);
+	/* Rank of a server among those that may become active; 0 = may not (deposed, unknown, verdict). */
+	u32 (*server_rank)(void *ctx, u32 nid);
+	/* Is every body this entry names on our disk? Else the shell fetches it and calls order_bodies_ready. */
+	bool (*bodies_present)(void *ctx, const struct entry *e);
+	/* Entry as read back from the log; NULL when absent. Bytes are canonical, with signature; valid until
+	 * the next call. */
+	const u8 *(*read_entry)(void *ctx, u64 index, size_t *ret_len);
+	/* A voter that is the target of a verdict or removal at or below the tail counts for nothing. */
+	bool (*nid_dead)(void *ctx, u32 nid);
+};
+
+enum order_action_type {
+	ORDER_SEND,      /* send msg of type with body struct; prio */
+	ORDER_PROMISE,   /* make u.promise.term durable, then order_promised() */
+	ORDER_APPEND,    /* append entry bytes at index (truncating anything from index on), then order_appended() */
+	ORDER_DELIVERED, /* entry accepted into the log, not yet committed: a verdict suspends now */
+	ORDER_COMMIT,    /* entries up to index are committed: apply them */
+	ORDER_ROLE,      /* our role as server changed: active with term, or standby */
+	ORDER_FETCH,     /* get entries [from, to] from nid over the direct leg, then order_fetched() */
+	ORDER_BODIES,    /* fetch the bodies that entry index names from nid, then order_bodies_ready() */
+	ORDER_MAKE_TERM, /* active server: author TERM(term) with these promises via order_propose() */
+	ORDER_ALARM,     /* evidence or contradiction; text */
+	ORDER_HALT,      /* would have to truncate below commit: stop and alarm */
+};
+
+struct order_promise_proof { /* one voter's signed promise, for TERM */
+	u32 nid;
+	u8 sig[CRYPTO_SIG];
+};
+
+struct order_action {
+	enum order_action_type type;
+	union {
+		struct { u16 type; enum gcs_prio prio; union order_body *body; } send;
+		struct { u64 term; } promise;
+		struct { u64 index; const u8 *p; size_t n; } append;
+		struct { u64 index; const u8 *p; size_t n; } delivered;
+		struct { u64 index; } commit;
+		struct { bool active; u64 term; u32 active_nid; } role;
+		struct { u32 nid; u64 from, to; } fetch;
+		struct { u32 nid; u64 index; } bodies;
+		struct { u64 term; u32 n; struct order_promise_proof proofs[LIM_VOTERS]; struct gcs_ring ring; } make_term;
+		struct { const char *text; u32 nid; } alarm;
+	} u;
+};
+
+/* Bodies of the messages order itself sends. The shell fills what needs a key (openack.promise). */
+union order_body {
+	struct body_heartbeat heartbeat;
+	struct body_state state;
+	struct body_open open;
+	struct body_openack openack;
+	struct body_entry entry;
+	struct body_ack ack;
+};
+
+struct order_actions {
+	struct order_action *v;
+	u32 n;
+};
+
+struct order *order_new(const struct order_config *cfg, const struct order_env *env); /* NULL on ENOMEM */
+void order_free(struct order *o);
+
+/* Every function below returns the actions of this step in *ret; they are valid until the next call. */
+void order_view(struct order *o, u64 now, const struct gcs_view *v, struct order_actions *ret);
+void order_lost(struct order *o, u64 now, struct order_actions *ret); /* backend down */
+/* body: the decoded struct of the type. wire: the raw signed envelope (evidence). */
+void order_message(struct order *o, u64 now, struct gcs_member from, u32 nid, enum msg_role role, u16 type,
+		   const void *body, struct order_actions *ret);
+void order_tick(struct order *o, u64 now, struct order_actions *ret);
+u64 order_next_tick(const struct order *o); /* boottime ns when order_tick is wanted; 0 none */
+void order_promised(struct order *o, u64 now, u64 term, struct order_actions *ret);
+void order_appended(struct order *o, u64 now, u64 index, struct order_actions *ret); /* durable up to index */
+void order_log_failed(struct order *o, u64 now, int code, struct order_actions *ret);
+/* Verified chain of canonical entries from nid, or n = 0 when it could not be had. */
+void order_fetched(struct order *o, u64 now, u32 nid, const struct blob *entries, u32 n, struct order_actions *ret);
+void order_bodies_ready(struct order *o, u64 now, u64 index, bool ok, struct order_actions *ret);
+/* Active server: order this entry (sealed and signed by the caller with order_next()). 0, -DSI_EAGAIN, -DSI_EROLE. */
+int order_next(const struct order *o, u64 *ret_term, u64 *ret_index, u8 ret_prev[CRYPTO_HASH]);
+int order_propose(struct order *o, u64 now, const u8 *p, size_t n, struct order_actions *ret);
+
+struct order_status {
+	enum { ORDER_DOWN, ORDER_WAITING, ORDER_OPENING, ORDER_PROMISED, ORDER_OPEN } phase;
+	u64 term, promised, tail, commit;
+	u32 active_nid;           /* 0 none */
+	bool live;                /* own heartbeat returned within the lease, view open */
+	u32 voters, voters_present, majority;
+	u32 present_n;
+	u32 present_nid[LIM_NODES]; /* members of the view known by HELLO or STATE */
+};
+void order_status(const struct order *o, u64 now, struct order_status *ret);
+
+#endif

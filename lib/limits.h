@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Every limit of the system, with the assertions that tie them together. */
+#ifndef DSI_LIB_LIMITS_H
+#define DSI_LIB_LIMITS_H
+
+#include "lib/compiler.h"
+
+enum {
+	LIM_NAME = 64,             /* node, domain, group, operator, cluster names, with NUL */
+	LIM_PATH = 256,            /* labelled paths, with NUL */
+	LIM_REASON = 200,          /* free text of a verdict, with NUL */
+	LIM_VOTERS = 15,           /* voters in one set */
+	LIM_SERVERS = 7,           /* nodes that may host dsi-ss */
+	LIM_NODES = 128,           /* live members (CPG's own limit per group) */
+	LIM_NIDS = 1024,           /* NIDs ever given; they are never reused */
+	LIM_OPERATORS = 32,        /* operator keys in the cluster record */
+	LIM_ADDRS = 4,             /* addresses of one node on the cluster's networks */
+	LIM_TOKENS = 256,          /* tokens not yet used or expired */
+	LIM_RING_MSG = 64 << 10,   /* one message on the ordered leg, envelope included */
+	LIM_ENTRY_BODY = 48 << 10, /* body of a log entry: must fit a ring message with its envelope */
+	LIM_BODY = 60 << 10,       /* any message body */
+	LIM_POLICY = 32 << 20,     /* a compiled policy image */
+	LIM_BLOB_NAME = 32,        /* blobs (policy images) are named by their SHA-256 */
+	LIM_DIRECT_FRAME = 1 << 20,/* one frame on the direct leg */
+	LIM_LINK_FRAME = 128 << 10,/* one frame between two processes of a daemon */
+	LIM_CTL = 1 << 20,         /* one control request or reply (JSON text) */
+	LIM_QUEUE = 4096,          /* messages waiting for the ring */
+};
+
+_Static_assert(LIM_ENTRY_BODY + 8192 <= LIM_BODY, "an entry fits a message body");
+_Static_assert(LIM_BODY + 1024 <= LIM_RING_MSG, "a body and its envelope fit the ring");
+_Static_assert(LIM_RING_MSG + 1024 <= LIM_LINK_FRAME, "a ring message fits a link frame");
+
+#endif
