@@ -8,6 +8,9 @@
  * What a backend promises: agreed order of what it delivers inside one ring; a sender's messages in its
  * order; a view callback before the first message of that view. What it does not: durability, quorum,
  * authenticity (facts: corosync.md §0). Everything above assumes only the promise.
+ *
+ * A message sent in one view can be delivered in a later one, or never. Order is kept within one
+ * priority; an urgent message overtakes what still waits in this process and in the channel.
  */
 #ifndef DSI_GCS_GCS_H
 #define DSI_GCS_GCS_H
@@ -36,7 +39,11 @@ enum gcs_prio { GCS_URGENT = 0, GCS_NORMAL = 1, GCS_BULK = 2 };
 
 struct gcs_events {
 	void (*deliver)(void *ctx, struct gcs_member from, const u8 *p, size_t n);
-	void (*view)(void *ctx, const struct gcs_view *v); /* a copy that is valid during the call */
+	/* Ring or members changed. The struct is valid during the call. */
+	void (*view)(void *ctx, const struct gcs_view *v);
+	/* Same ring, same members; quorate, votes or token changed. Not at the same place in the stream on
+	 * every member: opens nothing. May be NULL. */
+	void (*quorum)(void *ctx, const struct gcs_view *v);
 	void (*down)(void *ctx, const char *why);          /* backend lost; it reconnects by itself */
 };
 
@@ -45,7 +52,7 @@ struct gcs_backend {
 	 * -DSI_ENOTCONN. Never blocks. Delivery to oneself comes back like everybody else's. */
 	int (*send)(struct gcs_backend *b, enum gcs_prio prio, const void *p, size_t n);
 	void (*free)(struct gcs_backend *b); /* leaves the group */
-	struct gcs_member self;
+	struct gcs_member self; /* valid from the first view on */
 };
 
 #endif

@@ -2,15 +2,26 @@
 /*
  * Session: between the port and everything above it. Outgoing: body -> tpl -> (seal) -> envelope -> sign ->
  * send. Incoming, in this order and no other: length, magic, version, cluster, generation; sender's binding
- * {NID, role} live and its corosync nodeid consistent; signature over the raw bytes; incarnation and
- * sequence; ring of the envelope = current ring; role may send this type; group key; then tpl. Each refusal
- * is counted by reason and by verified sender; nothing is parsed before its turn.
+ * {NID, role} live and its corosync nodeid consistent; signature over the raw bytes; incarnation; ring and
+ * view of the envelope = current ones; opening and sequence; term; type, channel, role may send this type;
+ * group key; then tpl. Each refusal is counted by reason and by verified sender; nothing is parsed before
+ * its turn.
  *
  * Envelope, little-endian: "DSI1" u8 version u8 channel u16 type | id16 cluster | u32 generation | u32 nid |
- * u8 role u8 flags u16 zero | u64 incarnation | u32 ring_nodeid u64 ring_seq | u64 term | u32 keygen |
- * u64 seq | u32 body_len | body (sealed: + 16 tag) | sig (purpose ENVELOPE over all before).
+ * u8 role u8 flags u16 view | u64 incarnation | u32 ring_nodeid u64 ring_seq | u64 term | u32 keygen |
+ * u32 opening | u64 seq | u32 body_len | body (sealed: + 16 tag) | sig (purpose ENVELOPE over all before).
+ * flags: bit 0 sealed, bits 1-2 priority, others zero.
+ * view: fold of the view's member list. The ring alone does not name a view (processes come and go in one
+ * ring); {ring, view} and the opening together do, so that what was sent in another view is refused by
+ * all members alike.
+ * opening: counts this sender's HELLOs. seq: counts from 0 in each {opening, priority}, so priorities may
+ * overtake and still every gap shows: agreed order means exactly last + 1, CPG loses nothing inside a
+ * view. Only a HELLO may skip (openings that died with their view). A sender that sees a gap in its own
+ * messages opens again by itself; one-sided gaps end with the next view.
  * Seal: AES-256-GCM, key = HKDF(group key, {cluster, nid, role, incarnation, random of this start}), nonce =
- * seq, aad = the header. HELLO (clear, signed) makes `random` known before anything sealed is read.
+ * {opening, priority, seq}, aad = the header. HELLO (clear, signed) makes `random` known before anything
+ * sealed is read.
+ * term: never goes back within one incarnation of a sender.
  */
 #ifndef DSI_GCS_SESSION_H
 #define DSI_GCS_SESSION_H
@@ -26,7 +37,8 @@
 	X(SIGNATURE, "bad signature") X(INCARNATION, "old incarnation") X(REPLAY, "replayed or out of order") \
 	X(VIEW, "sent in another view") X(TERM, "stale term") X(ROLE, "role may not send this")        \
 	X(TYPE, "unknown type") X(CHANNEL, "wrong channel") X(NOKEY, "group key unknown")              \
-	X(SEAL, "does not open") X(BODY, "malformed body") X(TOOBIG, "too large")
+	X(SEAL, "does not open") X(BODY, "malformed body") X(TOOBIG, "too large")                     \
+	X(HELLO, "no HELLO in this view") X(GAP, "messages before it are missing")
 
 enum session_refusal {
 #define X(name, text) REFUSED_##name,
@@ -52,10 +64,17 @@ struct session_ops {
 	 * raw: the envelope. Valid during the call. */
 	void (*message)(void *ctx, const struct session_sender *from, const struct msg_info *info, const void *body,
 			const u8 *raw, size_t raw_len);
+	/* New view; HELLO is queued already, what is sent from here on belongs to it. */
 	void (*view)(void *ctx, const struct gcs_view *v);
-	void (*down)(void *ctx, const char *why);
-	/* First refusal of a kind from a sender, then at powers of two. nid 0 when not verified. */
+	void (*down)(void *ctx, const char *why); /* no view any more: session_send says -DSI_EAGAIN */
+	/* First refusal of a kind from a sender, then at powers of two. nid 0 when not verified: what a message
+	 * claims never counts against the node it claims to be from. May be NULL. */
 	void (*refused)(void *ctx, enum session_refusal why, u32 nid, u32 nodeid, u64 count);
+	/* Quorate flag, votes or token changed within the view (gcs_events.quorum). May be NULL. */
+	void (*quorum)(void *ctx, const struct gcs_view *v);
+	/* An own message came back in a later view, refused by everybody alike: send it again if it is still
+	 * meant. May be NULL. */
+	void (*returned)(void *ctx, u16 type, const u8 *raw, size_t raw_len);
 };
 
 struct session_config {
@@ -73,25 +92,41 @@ int session_new(struct session **ret, const struct session_config *cfg, const st
 void session_free(struct session *s);
 void session_attach(struct session *s, struct gcs_backend *b); /* its events must be session_events, ctx s */
 extern const struct gcs_events session_events;
-/* Sends HELLO by itself at the head of every view, before anything else. term: stamped into envelopes. */
+/* Sends HELLO by itself at the head of every view, before anything else. term: stamped into envelopes;
+ * a lower one than before is ignored. tail: what the next HELLO says. */
 void session_set_term(struct session *s, u64 term);
+void session_set_tail(struct session *s, u64 index);
+/* 0; -DSI_EAGAIN: no view, no group key for a sealed type, or queue full; -DSI_EROLE: this role may not
+ * send this type; -DSI_EINVAL: unknown or direct-only type; -DSI_ELIMIT; -DSI_ECRYPTO, -DSI_ENOTCONN. */
 int session_send(struct session *s, u16 type, enum gcs_prio prio, const void *body);
 /* Group keys by number; the newest seals, it and one predecessor open. */
 void session_key(struct session *s, u32 keygen, const u8 key[CRYPTO_KEY]);
-const u64 *session_refusals(const struct session *s); /* [REFUSED_COUNT] */
+const u64 *session_refusals(const struct session *s);            /* [REFUSED_COUNT] */
+/* Of one verified sender; NULL when nothing of it was ever verified. */
+const u64 *session_refusals_of(const struct session *s, u32 nid, enum msg_role role);
+const char *session_refusal_name(enum session_refusal why); /* "SHORT" */
+const char *session_refusal_text(enum session_refusal why); /* "too short" */
 
 /* The envelope alone, for the direct leg and for evidence: verify raw bytes under pub, parse the header. */
+enum { ENVELOPE_HEADER = 84, ENVELOPE_MIN = ENVELOPE_HEADER + CRYPTO_SIG, ENVELOPE_VERSION = 1 };
+enum { ENVELOPE_SEALED = 1, ENVELOPE_PRIO_SHIFT = 1, ENVELOPE_PRIO_MASK = 3 << 1 };
 struct envelope {
-	u8 channel, role, flags;
-	u16 type;
+	u8 version, channel, role, flags;
+	u16 type, view;
 	u8 cluster[16];
-	u32 generation, nid, keygen;
+	u32 generation, nid, keygen, opening;
 	u64 incarnation, term, seq;
 	struct gcs_ring ring;
-	const u8 *body;
+	const u8 *body; /* as on the wire: with its tag when sealed */
 	size_t body_len;
 };
-int envelope_parse(struct envelope *v, const u8 *p, size_t n) DSI_MUST_CHECK; /* lengths and magic only */
+/* Lengths and magic only: 0, -DSI_ETRUNC, -DSI_ETRAIL, -DSI_ELIMIT, -DSI_EPARSE (magic). The version is the
+ * caller's to judge; it stands where it stands in every version. */
+int envelope_parse(struct envelope *v, const u8 *p, size_t n) DSI_MUST_CHECK;
 int envelope_verify(const u8 *p, size_t n, const u8 pub[CRYPTO_PUB]) DSI_MUST_CHECK;
+struct wbuf;
+/* Header and body, without the signature: sign what w then holds, append 64 bytes. */
+void envelope_encode(const struct envelope *v, struct wbuf *w);
+enum gcs_prio envelope_prio(const struct envelope *v);
 
 #endif
