@@ -60,6 +60,8 @@ struct order_env {
 	const u8 *(*read_entry)(void *ctx, u64 index, size_t *ret_len);
 	/* A voter that is the target of a verdict or removal at or below the tail counts for nothing. */
 	bool (*nid_dead)(void *ctx, u32 nid);
+	/* Author bound as a server, signatures of entry and statement hold (chain is order's own business). */
+	bool (*verify_entry)(void *ctx, const struct entry *e);
 };
 
 enum order_action_type {
@@ -67,6 +69,7 @@ enum order_action_type {
 	ORDER_PROMISE,   /* make u.promise.term durable, then order_promised() */
 	ORDER_APPEND,    /* append entry bytes at index (truncating anything from index on), then order_appended() */
 	ORDER_DELIVERED, /* entry accepted into the log, not yet committed: a verdict suspends now */
+	ORDER_URGENT,    /* a statement out of a STATE's urgent list (u.delivered: p, n): verdict suspends now */
 	ORDER_COMMIT,    /* entries up to index are committed: apply them */
 	ORDER_ROLE,      /* our role as server changed: active with term, or standby */
 	ORDER_FETCH,     /* get entries [from, to] from nid over the direct leg, then order_fetched() */
@@ -75,6 +78,12 @@ enum order_action_type {
 	ORDER_ALARM,     /* evidence or contradiction; text */
 	ORDER_HALT,      /* would have to truncate below commit: stop and alarm */
 };
+
+/* What a voter signs (purpose PROMISE): "DSIP" | id16 cluster | u32 generation | u32 ring_nodeid | u64 ring_seq |
+ * u64 term | u32 nid, little-endian. Shared by who signs (replica.c) and who checks (state.c). */
+enum { PROMISE_BYTES = 4 + 16 + 4 + 4 + 8 + 8 + 4 };
+void promise_encode(const u8 cluster[16], u32 generation, const struct gcs_ring *ring, u64 term, u32 nid,
+		    u8 ret[PROMISE_BYTES]);
 
 struct order_promise_proof { /* one voter's signed promise, for TERM */
 	u32 nid;
@@ -138,6 +147,7 @@ struct order_status {
 	u64 term, promised, tail, commit;
 	u32 active_nid;           /* 0 none */
 	bool live;                /* own heartbeat returned within the lease, view open */
+	u64 lease_until;          /* boottime ns until which remote trust may be extended; 0 when not live */
 	u32 voters, voters_present, majority;
 	u32 present_n;
 	u32 present_nid[LIM_NODES]; /* members of the view known by HELLO or STATE */
