@@ -5,6 +5,10 @@
 
 #include "lib/compiler.h"
 
+#ifndef DSI_VERSION
+#define DSI_VERSION "0.1.0"
+#endif
+
 enum {
 	LIM_NAME = 64,             /* node, domain, group, operator, cluster names, with NUL */
 	LIM_PATH = 256,            /* labelled paths, with NUL */

@@ -88,7 +88,7 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	F(u64, wall_ms)                                                                               \
 	F(u32, ssid) F(u32, tsid)                                                                     \
 	F(u32, snid)   /* subject's node; 0: this one */                                              \
-	F(u32, cls) F(u32, perms) F(u32, qual) F(u32, port)                                           \
+	F(u32, nclass) F(u32, cls) F(u32, perms) F(u32, qual) F(u32, port)                                        \
 	F(u32, reason) /* enum dsi_reason of kernel/abi.h */                                          \
 	F(u32, enforced)                                                                              \
 	F(u64, version) /* policy version that decided */                                             \

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What each member says it enforces. Core: rows by NID, the newest word counts. */
+#include "gcs/census.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct census_row *row_for(struct census *c, u32 nid)
+{
+	for (u32 i = 0; i < c->n; i++)
+		if (c->row[i].nid == nid)
+			return &c->row[i];
+	if (c->n == ARRAY_SIZE(c->row)) /* more members than a group can have: forget the oldest row */
+		memmove(&c->row[0], &c->row[1], (--c->n) * sizeof(c->row[0]));
+	memset(&c->row[c->n], 0, sizeof(c->row[0]));
+	c->row[c->n].nid = nid;
+	return &c->row[c->n++];
+}
+
+void census_hello(struct census *c, u32 nid, const struct body_hello *h)
+{
+	snprintf(row_for(c, nid)->version, sizeof(c->row[0].version), "%.31s", h->version);
+}
+
+void census_report(struct census *c, u32 nid, const struct body_report *r)
+{
+	struct census_row *row = row_for(c, nid);
+
+	row->reported = true;
+	row->report = *r;
+}
+
+const struct census_row *census_row(const struct census *c, u32 nid)
+{
+	for (u32 i = 0; i < c->n; i++)
+		if (c->row[i].nid == nid)
+			return &c->row[i];
+	return NULL;
+}
+
+bool census_present(const struct order_status *o, u32 nid)
+{
+	for (u32 i = 0; i < o->present_n; i++)
+		if (o->present_nid[i] == nid)
+			return true;
+	return false;
+}
+
+void census_sum(const struct census *c, const struct state *s, const struct order_status *o, struct census_sum *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (u32 i = 0; i < s->n_node; i++) {
+		const struct state_node *n = &s->node[i];
+		const struct census_row *row = census_row(c, n->nid);
+
+		if (n->status != NODE_BOUND)
+			continue;
+		if (!census_present(o, n->nid)) {
+			ret->absent++;
+			continue;
+		}
+		ret->present++;
+		if (!row || !row->reported || row->report.mode != MODE_ENFORCING)
+			ret->not_enforcing++;
+		else if (row->report.policy_version != s->policy.version)
+			ret->lagging++;
+		else
+			ret->enforced++;
+	}
+}

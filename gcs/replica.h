@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Replica: the shell that wires session, order, log, state and the direct leg into one member of the
+ * cluster. dsid's engine and dsi-ss each hold one and differ in what they do with what it tells them.
+ * All on one loop thread; the log has a thread of its own underneath.
+ *
+ * Owns: which NIDs are suspended at delivery; what is fetched from whom; when an entry is applied.
+ * Never: decides a policy question, touches the kernel, holds a private key.
+ */
+#ifndef DSI_GCS_REPLICA_H
+#define DSI_GCS_REPLICA_H
+
+#include "gcs/direct.h"
+#include "gcs/log.h"
+#include "gcs/session.h"
+#include "gcs/state.h"
+
+struct replica;
+
+struct replica_config {
+	struct loop *loop;
+	enum msg_role role;
+	struct keys *keys;
+	char node[LIM_NAME];
+	char direct[LIM_PATH];  /* our manager's address, told to others */
+	const char *listen;     /* direct leg; NULL: client only (dsi-ss) */
+	const char *dir;        /* log directory */
+	const char *cluster;    /* file with the GENESIS entry */
+	char peers[LIM_VOTERS][LIM_PATH]; /* direct addresses to learn from besides those in our log */
+	u32 n_peers;
+	/* The ordered leg, made when our binding is known: give these events and this context to the backend. */
+	int (*make_backend)(void *ctx, struct gcs_backend **ret, const struct gcs_events *ev, void *ev_ctx,
+			    struct err *e);
+};
+
+struct replica_ops {
+	/* An entry is committed and applied (also during replay at start: live = false). */
+	void (*applied)(void *ctx, const struct entry *e, const struct state_result *r, bool live);
+	/* nid is suspended from now on: its verdict was delivered. */
+	void (*suspended)(void *ctx, u32 nid, const struct statement *st);
+	/* Any message order does not consume (SUBMIT, SUBMITTED, REPORT, ...). */
+	void (*message)(void *ctx, const struct session_sender *from, const struct msg_info *info, const void *body);
+	/* The lease: remote trust may be renewed until this boottime; 0 when not live. */
+	void (*lease)(void *ctx, u64 until);
+	/* Active server: propose TERM with these promises and a fresh group key (replica_propose). */
+	void (*make_term)(void *ctx, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *proofs,
+			  u32 n);
+	void (*role)(void *ctx, bool active, u64 term, u32 active_nid);
+	void (*view)(void *ctx, const struct gcs_view *v);
+	void (*joined)(void *ctx); /* our binding is known and the ordered leg is being joined */
+	void (*alarm)(void *ctx, u32 severity, const char *kind, const char *text);
+	/* Direct requests the replica does not serve itself (ENROL, URGENT, RING, SUBMIT); NULL: refused. */
+	void (*request)(void *ctx, struct direct_request *rq, const struct direct_peer *peer, enum direct_kind kind,
+			const u8 *p, size_t n);
+};
+
+int replica_new(struct replica **ret, const struct replica_config *cfg, const struct replica_ops *ops, void *ctx,
+		struct err *e);
+void replica_free(struct replica *r);
+/* Opens the direct leg, learns what it missed over it, then joins the ordered leg. */
+int replica_start(struct replica *r, struct err *e);
+const u64 *replica_refusals(const struct replica *r); /* [REFUSED_COUNT]; zeros before the session */
+
+u32 replica_nid(const struct replica *r); /* 0 until our binding is in our log */
+const struct state *replica_state(const struct replica *r);
+struct log *replica_log(struct replica *r);
+struct direct *replica_direct(struct replica *r);
+void replica_status(const struct replica *r, struct order_status *ret);
+bool replica_suspended(const struct replica *r, u32 nid);
+
+int replica_send(struct replica *r, u16 type, enum gcs_prio prio, const void *body);
+/* Active server: order an entry with this body, signed by our key, when order can take it (TERM first). It is
+ * seen again in ops->applied; should another server become active first, it is lost and who asked asks again.
+ * 0, -DSI_EROLE, -DSI_ELIMIT, -DSI_ENOMEM. */
+int replica_propose(struct replica *r, u16 type, const void *body, size_t n);
+/* Where a blob may be had besides the author of the entry that names it. */
+void replica_blob_hint(struct replica *r, const u8 digest[CRYPTO_HASH], u32 nid);
+/* Fetch a blob if absent; fn once. */
+void replica_blob_fetch(struct replica *r, const u8 digest[CRYPTO_HASH], void (*fn)(void *ctx, int code), void *ctx);
+
+#endif

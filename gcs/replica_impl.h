@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Private to gcs/replica*.c. */
+#ifndef DSI_GCS_REPLICA_IMPL_H
+#define DSI_GCS_REPLICA_IMPL_H
+
+#include "gcs/replica.h"
+
+enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000 };
+
+struct blob_hint {
+	u8 digest[CRYPTO_HASH];
+	u32 nid;
+};
+
+struct fetch;    /* a blob being fetched */
+struct proposal; /* an entry body that waits for order */
+
+struct replica {
+	struct replica_config cfg;
+	const struct replica_ops *ops;
+	void *ctx;
+	struct log *log;
+	struct log_boot boot;
+	struct state *state;
+	struct session *session; /* NULL until our binding is known */
+	struct order *order;     /* NULL likewise */
+	struct gcs_backend *backend;
+	struct direct *direct;
+	struct loop_timer *tick;
+	u32 nid;
+	bool stepping;           /* inside the actions of a step: events that come now wait their turn */
+	bool live;
+	u8 suspended[LIM_NIDS / 8 + 1];
+	/* learning over the direct leg, before and beside the ordered leg */
+	struct loop_timer *learn_timer;
+	u32 learn_next;          /* index into candidates */
+	bool learning;
+	u32 fetch_nid;           /* whom ORDER_FETCH asked last */
+	struct blob_hint hint[BLOB_HINTS];
+	u32 n_hint, hint_next;
+	struct fetch *fetches;
+	struct proposal *proposals; /* waiting for order to take them, in order */
+	bool flushing;
+	bool was_voter;          /* our NID voted before this start (the log we learnt says so) */
+	struct gcs_ring view_ring;
+	struct arena arena;      /* of the step */
+};
+
+/* replica.c */
+void replica_run(struct replica *r, const struct order_actions *acts);
+int replica_apply_to(struct replica *r, u64 index, bool live);
+int replica_join(struct replica *r, struct err *e);
+int replica_store_entry(struct replica *r, const u8 *p, size_t n); /* learning: verify, append, no vote */
+u32 replica_find_nid(const struct replica *r);
+/* The blob a POLICY entry names; false for other entries. */
+bool replica_policy_digest(const struct entry *e, struct arena *a, u8 ret[CRYPTO_HASH]);
+void replica_alarm(struct replica *r, u32 severity, const char *kind, const char *fmt, ...) DSI_PRINTF(4, 5);
+
+/* replica_learn.c */
+int learn_start(struct replica *r);
+void learn_stop(struct replica *r);
+void learn_soon(struct replica *r); /* we met something we do not know: ask again */
+void learn_entries(struct replica *r, u32 nid, u64 from, u64 to); /* ORDER_FETCH */
+void learn_bodies(struct replica *r, u32 nid, u64 index);         /* ORDER_BODIES */
+void learn_free(struct replica *r);
+
+/* replica_serve.c */
+extern const struct direct_ops replica_direct_ops;
+
+#endif
