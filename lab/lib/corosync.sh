@@ -10,6 +10,8 @@ corosync_authkey() { # FILE
 }
 
 # corosync_conf LOG: prints corosync.conf. LOG: "syslog" or a file.
+# openssl: NSS takes ten seconds to start in an emulated machine. Pings more
+# often than the default (token / 4), so that links are up when the ring forms.
 corosync_conf() {
 	local i
 	cat <<-EOF
@@ -22,8 +24,14 @@ corosync_conf() {
 		    ip_version: ipv4
 		    crypto_cipher: aes256
 		    crypto_hash: sha256
+		    crypto_model: openssl
 		    token: $TOKEN
 		    token_coefficient: 125
+		    interface {
+		        linknumber: 0
+		        knet_ping_interval: $((TOKEN / 10))
+		        knet_ping_timeout: $((TOKEN / 2))
+		    }
 		}
 		quorum {
 		    provider: corosync_votequorum

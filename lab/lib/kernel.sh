@@ -110,7 +110,7 @@ kernel_modules_link() { # DIR
 	mkdir -p "$ROOT/usr/lib/modules"
 	cp -al "$KERNEL_DIR/modules" "$tmp"
 	mv "$tmp" "$1"
-	chroot "$ROOT" depmod "$KERNEL_RELEASE"
+	chroot "$ROOT" depmod "$KERNEL_RELEASE" 2>/dev/null || true # packages bring their own modules.dep
 }
 
 kernel_initrd_ensure() { # sets INITRD

@@ -97,6 +97,6 @@ root_varlib_ensure() { # sets VARLIB
 root_varlib_build() {
 	[[ ! -f $VARLIB ]] || return 0
 	need_tool mke2fs
-	mke2fs -q -F -t ext4 -m 0 -L varlib -E lazy_itable_init=1,root_owner=0:0 -d "$ROOT/var/lib" "$VARLIB.tmp" 2G
+	mke2fs -q -F -t ext4 -m 0 -L varlib -E lazy_itable_init=1,root_owner=0:0 -d "$ROOT/var/lib" "$VARLIB.tmp" 2G >/dev/null
 	mv "$VARLIB.tmp" "$VARLIB"
 }
