@@ -30,7 +30,7 @@ apt_sources_stable() {
 		echo "deb $(apt_keyring) $site $release $component"
 		found=1
 	done < <(apt_targets)
-	[[ $found ]] || die $EX_UNAVAIL "this machine's apt has no source for Debian $LAB_SUITE;" \
+	[[ $found ]] || die "$EX_UNAVAIL" "this machine's apt has no source for Debian $LAB_SUITE;" \
 		"put one into a file and name it in DSI_APT_SOURCES"
 }
 

@@ -10,7 +10,7 @@ kill|NODE...|power cut
 start|[--append ARGS] NODE...|power on again
 pause|NODE...|freeze a node
 resume|NODE...|let it go on
-cut|GROUP GROUP...|partition: no frame passes between groups (n1,n2 n3)
+cut|GROUP [GROUP...]|partition: no frame passes between groups (n1,n2 n3); one group: from the rest
 heal||end all partitions, loss and delay
 net|NODE [--loss PERCENT] [--delay MS]|make the network of a node bad
 logs|NODE|console and journal of a node
@@ -29,7 +29,7 @@ command_main() {
 		esac
 	done
 	local name=${1:-}
-	[[ $name ]] || { command_help >&2; exit $EX_USAGE; }
+	[[ $name ]] || { command_help >&2; exit "$EX_USAGE"; }
 	shift
 	grep -q "^$name|" <<<"$COMMANDS" || usage_error "unknown command '$name'"
 	"command_$name" "$@"
@@ -112,7 +112,7 @@ stage_check() {
 	STAGE=$(realpath -m "$STAGE")
 	for name in bin sbin lib lib32 lib64 libx32; do
 		[[ ! -d $STAGE/$name || -L $STAGE/$name ]] ||
-			die $EX_ERROR "$STAGE/$name would hide the node's /$name; install below /usr (make install PREFIX=/usr)"
+			die "$EX_ERROR" "$STAGE/$name would hide the node's /$name; install below /usr (make install PREFIX=/usr)"
 	done
 }
 
@@ -121,7 +121,7 @@ command_up() {
 	state_init
 	state_lock
 	if state_exists; then
-		die $EX_ERROR "there is a lab in $LAB; 'dsi-lab --dir $LAB down' removes it"
+		die "$EX_ERROR" "there is a lab in $LAB; 'dsi-lab --dir $LAB down' removes it"
 	fi
 	local start id ids=()
 	start=$(now_ms)
@@ -188,6 +188,7 @@ command_status() {
 		printf '  %-4s %-8s %-12s pid %s%s\n' "$name" "$(node_state "$name")" "$(cluster_address "$id")" "$pid" \
 			"$(if node_is_server "$id"; then echo ", server"; fi)"
 	done
+	fault_show
 }
 
 command_exec() {
@@ -209,7 +210,7 @@ command_exec() {
 	[[ $1 != -- ]] || shift
 	(($#)) || usage_error "exec: which command?"
 	if [[ $(node_state "$NODE") = paused ]]; then
-		die $EX_DISCONNECT "$NODE is paused; 'dsi-lab resume $NODE' lets it go on"
+		die "$EX_DISCONNECT" "$NODE is paused; 'dsi-lab resume $NODE' lets it go on"
 	fi
 	if [[ ! $input || $detach ]]; then exec </dev/null; fi
 	node_exec "$NODE" "$detach" "$@"
@@ -254,8 +255,9 @@ command_start() {
 }
 
 node_start_one() {
-	[[ $(node_state "$NODE") = off ]] || die $EX_ERROR "$NODE is running"
+	[[ $(node_state "$NODE") = off ]] || die "$EX_ERROR" "$NODE is running"
 	node_kill "$NODE_ID" # what a crash may have left
+	rm -f "$LAB/faults/delay.$NODE_ID"
 	node_start "$NODE_ID" "$START_APPEND"
 }
 
@@ -264,7 +266,7 @@ command_pause() {
 }
 
 node_pause_one() {
-	proc_alive "$NODE" || die $EX_DISCONNECT "$NODE is off"
+	proc_alive "$NODE" || die "$EX_DISCONNECT" "$NODE is off"
 	"${KIND}_signal" "$NODE_ID" STOP
 }
 
@@ -273,8 +275,61 @@ command_resume() {
 }
 
 node_resume_one() {
-	proc_alive "$NODE" || die $EX_DISCONNECT "$NODE is off"
+	proc_alive "$NODE" || die "$EX_DISCONNECT" "$NODE is off"
 	"${KIND}_signal" "$NODE_ID" CONT
+}
+
+command_cut() {
+	(($# >= 1)) || usage_error "cut: which groups? For example: cut n1,n2 n3"
+	state_init
+	state_lock
+	state_load
+	local group groups=()
+	for group; do
+		group=$(fault_group "$group")
+		groups+=("$group")
+	done
+	((${#groups[@]} > 1)) || groups+=("$(fault_rest "${groups[0]}")")
+	fault_cut "${groups[@]}"
+}
+
+command_heal() {
+	no_more "$@"
+	state_init
+	state_lock
+	state_load
+	fault_heal
+}
+
+command_net() {
+	(($# >= 1)) || usage_error "net: which node?"
+	local node=$1 loss='' delay=''
+	shift
+	while (($#)); do
+		case $1 in
+		--loss | --loss=*) option_value --loss "$@"; loss=${VALUE%\%} ;;
+		--delay | --delay=*) option_value --delay "$@"; delay=${VALUE%ms} ;;
+		*) usage_error "net: unknown option '$1'" ;;
+		esac
+		shift "$SHIFT"
+	done
+	[[ $loss || $delay ]] || usage_error "net: say --loss PERCENT or --delay MS (0 ends it)"
+	state_init
+	state_lock
+	state_load
+	node_check "$node"
+	if [[ $loss ]]; then
+		need_number --loss "$loss" 0 100
+		fault_set loss "$NODE_ID" "$loss"
+		fault_apply
+	fi
+	if [[ $delay ]]; then
+		need_number --delay "$delay" 0 60000
+		[[ $(node_state "$NODE") = on ]] || die "$EX_DISCONNECT" "$NODE is $(node_state "$NODE"); delay is made in the node"
+		"${KIND}_delay" "$NODE_ID" "$delay" ||
+			die "$EX_UNAVAIL" "the kernel of $NODE has no netem, so delay cannot be had; --loss works without it"
+		fault_set delay "$NODE_ID" "$delay"
+	fi
 }
 
 command_logs() {

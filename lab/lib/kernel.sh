@@ -21,11 +21,11 @@ kernel_ensure() {
 		;;
 	host)
 		[[ -r /boot/vmlinuz-$(uname -r) ]] ||
-			die $EX_NOSUCH "no /boot/vmlinuz-$(uname -r) on this machine; use --kernel 6.1 or --kernel 6.12"
+			die "$EX_NOSUCH" "no /boot/vmlinuz-$(uname -r) on this machine; use --kernel 6.1 or --kernel 6.12"
 		cache_locked kernel_import "/boot/vmlinuz-$(uname -r)"
 		;;
 	*)
-		[[ -r $1 ]] || die $EX_NOSUCH "no kernel '$1': say host, 6.1, 6.12 or the path of a bzImage"
+		[[ -r $1 ]] || die "$EX_NOSUCH" "no kernel '$1': say host, 6.1, 6.12 or the path of a bzImage"
 		cache_locked kernel_import "$1"
 		;;
 	esac
@@ -42,7 +42,7 @@ kernel_release_of() { # FILE
 
 kernel_import() { # FILE; modules from $OPT_MODULES or /lib/modules/RELEASE
 	KERNEL_RELEASE=$(kernel_release_of "$1")
-	[[ $KERNEL_RELEASE =~ ^[0-9]+\.[0-9]+ ]] || die $EX_ERROR "'$1' is no bzImage"
+	[[ $KERNEL_RELEASE =~ ^[0-9]+\.[0-9]+ ]] || die "$EX_ERROR" "'$1' is no bzImage"
 	KERNEL_DIR=$CACHE/kernel-$KERNEL_RELEASE+file
 	local modules=${OPT_MODULES:-/lib/modules/$KERNEL_RELEASE}
 	rm -rf "$KERNEL_DIR" "$KERNEL_DIR.tmp"
@@ -68,7 +68,7 @@ kernel_fetch() {
 	if ! kernel_download "$work" >"$CACHE/kernel.log" 2>&1; then
 		rm -rf "$work"
 		tail -n 5 "$CACHE/kernel.log" >&2
-		die $EX_ERROR "cannot fetch kernel $1; the whole story is in $CACHE/kernel.log"
+		die "$EX_ERROR" "cannot fetch kernel $1; the whole story is in $CACHE/kernel.log"
 	fi
 	package=$(ls "$work"/*.deb)
 	dpkg -x "$package" "$work/x"
@@ -76,7 +76,7 @@ kernel_fetch() {
 	release=${release#vmlinuz-}
 	if [[ $release != "$1".* ]]; then
 		rm -rf "$work"
-		die $EX_ERROR "wanted kernel $1, the package source offers $release"
+		die "$EX_ERROR" "wanted kernel $1, the package source offers $release"
 	fi
 	mkdir -p "$work/k"
 	mv "$work/x/boot/vmlinuz-$release" "$work/k/vmlinuz"
@@ -115,7 +115,7 @@ kernel_modules_link() { # DIR
 
 kernel_initrd_ensure() { # sets INITRD
 	local hash
-	hash=$({ cat "$LAB_SHARE/guest/init"; echo "${INITRD_MODULES[@]} ${INITRD_APPLETS[@]}"; } | sha256sum | cut -c1-8)
+	hash=$({ cat "$LAB_SHARE/guest/init"; echo "${INITRD_MODULES[*]} ${INITRD_APPLETS[*]}"; } | sha256sum | cut -c1-8)
 	INITRD=$CACHE/initrd-$KERNEL_RELEASE-$hash
 	if [[ $KERNEL_DIR = *+file ]]; then rm -f "$INITRD"; fi
 	[[ -f $INITRD ]] || cache_locked kernel_initrd_build
@@ -143,7 +143,7 @@ kernel_initrd_build() {
 	[[ ! -f $INITRD ]] || return 0
 	need_tool cpio gzip
 	local busybox work modules=$ROOT/usr/lib/modules/$KERNEL_RELEASE path
-	busybox=$(type -P busybox) || die $EX_UNAVAIL "'busybox' (static) is missing; run 'sudo tools/deps.sh lab'"
+	busybox=$(type -P busybox) || die "$EX_UNAVAIL" "'busybox' (static) is missing; run 'sudo tools/deps.sh lab'"
 	work=$(mktemp -d "$CACHE/work.XXXXXX")
 	mkdir -p "$work"/{bin,modules,proc,sys,dev,base,stage,rw,new}
 	cp -L "$busybox" "$work/bin/busybox"

@@ -12,7 +12,7 @@ net_up() {
 	else
 		proc_spawn holder "$LAB/holder.log" unshare --map-root-user --net --mount --propagation private sleep infinity
 	fi
-	wait_until 10 net_holder_ready || die $EX_ERROR "cannot make a network namespace: $(tail -n 1 "$LAB/holder.log")"
+	wait_until 10 net_holder_ready || die "$EX_ERROR" "cannot make a network namespace: $(tail -n 1 "$LAB/holder.log")"
 	net_exec ip link set lo up
 	net_bridge br0
 	if [[ $KIND = vm ]]; then
@@ -31,7 +31,7 @@ net_holder_ready() { # it has left our namespace and is what it shall become
 # net_exec CMD...: in the lab's network namespace. Execs, does not fork.
 net_exec() {
 	local pid
-	pid=$(proc_pid holder) || die $EX_NOSUCH "the lab's network is gone; run 'dsi-lab down' and 'dsi-lab up'"
+	pid=$(proc_pid holder) || die "$EX_NOSUCH" "the lab's network is gone; run 'dsi-lab down' and 'dsi-lab up'"
 	if ((EUID == 0)); then
 		nsenter -t "$pid" -n "$@"
 	else

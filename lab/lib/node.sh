@@ -35,7 +35,7 @@ nodes_wait_ready() { # DEADLINE ID...
 	for id; do
 		[[ $(node_state "n$id") = on ]] || say "n$id is $(node_state "n$id"); see '$LAB/nodes/n$id/console.log'"
 	done
-	die $EX_TIMEOUT "not all nodes were up after $deadline s"
+	die "$EX_TIMEOUT" "not all nodes were up after $deadline s"
 }
 
 nodes_wait_quorate() { # DEADLINE MEMBERS NAME...
@@ -46,6 +46,6 @@ nodes_wait_quorate() { # DEADLINE MEMBERS NAME...
 		pids+=($!)
 	done
 	for name in "${pids[@]}"; do wait "$name" || bad=1; done
-	((!bad)) || die $EX_TIMEOUT "corosync is not quorate with $members members after $deadline s;" \
+	((!bad)) || die "$EX_TIMEOUT" "corosync is not quorate with $members members after $deadline s;" \
 		"look at 'dsi-lab logs n1'"
 }

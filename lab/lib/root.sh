@@ -10,9 +10,13 @@
 readonly ROOT_VERSION=1
 
 cache_init() {
-	CACHE=${DSI_CACHE:-/var/cache/dsi-lab}
+	if ((EUID == 0)); then
+		CACHE=${DSI_CACHE:-/var/cache/dsi-lab}
+	else
+		CACHE=${DSI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dsi-lab}
+	fi
 	mkdir -p "$CACHE" 2>/dev/null || true
-	[[ -d $CACHE ]] || die $EX_PRIV "cannot make the cache $CACHE; run 'sudo dsi-lab root' once, or set DSI_CACHE"
+	[[ -d $CACHE ]] || die "$EX_PRIV" "cannot make the cache $CACHE; run 'sudo dsi-lab root' once, or set DSI_CACHE"
 }
 
 # cache_locked CMD...: one builder at a time.
@@ -50,7 +54,10 @@ root_ensure() { # sets ROOT
 
 root_build() {
 	[[ ! -d $ROOT ]] || return 0
-	need_root "making the cached root"
+	if ((EUID != 0)); then
+		root_copy_own
+		return
+	fi
 	need_tool mmdebstrap
 	local tmp work
 	tmp=$ROOT.tmp
@@ -63,12 +70,26 @@ root_build() {
 	if ! root_bootstrap "$tmp" "$work" >"$CACHE/root.log" 2>&1; then
 		rm -rf "$work" "$tmp"
 		tail -n 5 "$CACHE/root.log" >&2
-		die $EX_ERROR "mmdebstrap failed; the whole story is in $CACHE/root.log"
+		die "$EX_ERROR" "mmdebstrap failed; the whole story is in $CACHE/root.log"
 	fi
 	rm -rf "$work"
 	chmod 755 "$tmp"
 	mv "$tmp" "$ROOT"
 	say "root ready: $ROOT ($(du -sm "$ROOT" | cut -f1) MiB)"
+}
+
+# Without root: a copy of root's cache that belongs to us, because an overlay in
+# a user namespace can only change what its owner owns. Unreadable files
+# (secrets of an empty system) are left out.
+root_copy_own() {
+	local from
+	from=/var/cache/dsi-lab/root-$(root_hash)
+	[[ -d $from ]] || die "$EX_PRIV" "there is no root to copy; run 'sudo $LAB_SHARE/dsi-lab root' once"
+	say "copying $from (once)"
+	rm -rf "$ROOT.tmp"
+	cp -dR --preserve=mode,timestamps,links "$from" "$ROOT.tmp" 2>/dev/null || true
+	chmod -R u+rwX "$ROOT.tmp"
+	mv "$ROOT.tmp" "$ROOT"
 }
 
 root_bootstrap() { # TARGET WORK

@@ -16,18 +16,18 @@ die() { # CODE TEXT...
 }
 
 usage_error() { # TEXT...
-	die $EX_USAGE "$* (see 'dsi-lab help')"
+	die "$EX_USAGE" "$* (see 'dsi-lab help')"
 }
 
 need_root() { # WHAT
-	((EUID == 0)) || die $EX_PRIV "$1 needs root; run it with sudo, or use --kind netns"
+	((EUID == 0)) || die "$EX_PRIV" "$1 needs root; run it with sudo, or use --kind netns"
 }
 
 need_tool() { # TOOL...
 	local tool
 	for tool; do
 		type -P "$tool" >/dev/null ||
-			die $EX_UNAVAIL "'$tool' is missing; run 'sudo tools/deps.sh lab' (or install it)"
+			die "$EX_UNAVAIL" "'$tool' is missing; run 'sudo tools/deps.sh lab' (or install it)"
 	done
 }
 

@@ -24,11 +24,11 @@ state_exists() {
 state_lock() { # one command at a time changes a lab
 	mkdir -p "$LAB"
 	exec {STATE_LOCK_FD}>"$LAB/.lock"
-	flock -w 600 "$STATE_LOCK_FD" || die $EX_TIMEOUT "another dsi-lab holds $LAB for ten minutes"
+	flock -w 600 "$STATE_LOCK_FD" || die "$EX_TIMEOUT" "another dsi-lab holds $LAB for ten minutes"
 }
 
 state_load() {
-	state_exists || die $EX_NOSUCH "no lab in $LAB; make one with 'dsi-lab up' (--dir or DSI_LAB names another place)"
+	state_exists || die "$EX_NOSUCH" "no lab in $LAB; make one with 'dsi-lab up' (--dir or DSI_LAB names another place)"
 	# shellcheck source=/dev/null
 	. "$LAB/lab.conf"
 }
@@ -41,7 +41,7 @@ state_save() { # NAME...: writes these variables
 
 state_run_dir() {
 	mkdir -m 700 "$RUN" 2>/dev/null || [[ -d $RUN && -O $RUN && ! -L $RUN ]] ||
-		die $EX_ERROR "$RUN exists and is not ours; remove it"
+		die "$EX_ERROR" "$RUN exists and is not ours; remove it"
 }
 
 # --- nodes
@@ -53,7 +53,7 @@ node_names() {
 
 node_check() { # NAME: sets NODE, NODE_ID, NODE_DIR
 	[[ $1 =~ ^n([1-9][0-9]?)$ ]] && ((BASH_REMATCH[1] <= NODES)) ||
-		die $EX_NOSUCH "no node '$1' in this lab; it has $(node_names | paste -sd' ')"
+		die "$EX_NOSUCH" "no node '$1' in this lab; it has $(node_names | paste -sd' ')"
 	NODE=$1 NODE_ID=${BASH_REMATCH[1]} NODE_DIR=$LAB/nodes/$1
 }
 
@@ -100,7 +100,7 @@ proc_kill() { # ROLE [SIGNAL]: and wait until it is gone
 		kill -"${2:-KILL}" "$pid" 2>/dev/null || true
 		if ! wait_until 10 proc_gone "$1"; then
 			kill -KILL "$pid" 2>/dev/null || true
-			wait_until 10 proc_gone "$1" || die $EX_TIMEOUT "process $pid ($1) does not die"
+			wait_until 10 proc_gone "$1" || die "$EX_TIMEOUT" "process $pid ($1) does not die"
 		fi
 	fi
 	rm -f "$LAB/procs/$1"
@@ -114,7 +114,7 @@ proc_spawn() {
 	DSI_LAB_ID=$LAB_ID setsid "$@" </dev/null >>"$log" 2>&1 {STATE_LOCK_FD}>&- &
 	local pid=$!
 	disown "$pid"
-	proc_record "$role" "$pid" || die $EX_ERROR "$role did not start: $(tail -n 3 "$log")"
+	proc_record "$role" "$pid" || die "$EX_ERROR" "$role did not start: $(tail -n 3 "$log")"
 }
 
 # Processes of this lab that nobody wrote down. Not ourselves or our parents.
@@ -136,5 +136,5 @@ proc_kill_strays() {
 	mapfile -t pids < <(proc_strays)
 	((${#pids[@]})) || return 0
 	kill -KILL "${pids[@]}" 2>/dev/null || true
-	wait_until 10 proc_no_strays || die $EX_TIMEOUT "these processes of the lab do not die: $(proc_strays | paste -sd' ')"
+	wait_until 10 proc_no_strays || die "$EX_TIMEOUT" "these processes of the lab do not die: $(proc_strays | paste -sd' ')"
 }

@@ -6,7 +6,7 @@ readonly VM_MEMORY=${DSI_LAB_MEMORY:-512M}
 vm_prepare() { # whole lab, once, before the first node
 	need_root "--kind vm"
 	need_tool qemu-system-x86_64 ssh ssh-keygen cpio
-	VIRTIOFSD=$(vm_virtiofsd) || die $EX_UNAVAIL "virtiofsd is missing; run 'sudo tools/deps.sh lab'"
+	VIRTIOFSD=$(vm_virtiofsd) || die "$EX_UNAVAIL" "virtiofsd is missing; run 'sudo tools/deps.sh lab'"
 	mkdir -p "$LAB/ssh" "$LAB/stage"
 	ssh-keygen -q -t ed25519 -N '' -C dsi-lab -f "$LAB/ssh/id"
 	ssh-keygen -q -t ed25519 -N '' -C dsi-lab -f "$LAB/ssh/host"
@@ -166,7 +166,7 @@ vm_share() {
 	proc_spawn "$1.$2" "$LAB/nodes/$1/$2.log" unshare --mount --propagation private sh -c '
 		mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$2" --socket-path="$3" -o source="$1" -o cache="$4" -o xattr -o sandbox=chroot' \
 		sh "$3" "$VIRTIOFSD" "$RUN/$1.$2" "$4"
-	wait_until 10 test -S "$RUN/$1.$2" || die $EX_ERROR "virtiofsd does not start: $(tail -n 2 "$LAB/nodes/$1/$2.log")"
+	wait_until 10 test -S "$RUN/$1.$2" || die "$EX_ERROR" "virtiofsd does not start: $(tail -n 2 "$LAB/nodes/$1/$2.log")"
 }
 
 vm_kill() { # ID: power cut
@@ -191,7 +191,7 @@ vm_boot_check() {
 	tries=$(cat "$dir/tries" 2>/dev/null || echo 0)
 	if ! vm_panicked "$1" || ((tries >= 2)); then
 		tail -n 15 "$dir/console.log" >&2
-		die $EX_ERROR "n$1 stopped while booting; see $dir/console.log and $dir/qemu.log"
+		die "$EX_ERROR" "n$1 stopped while booting; see $dir/console.log and $dir/qemu.log"
 	fi
 	say "n$1 crashed while booting, trying again"
 	echo $((tries + 1)) >"$dir/tries"
@@ -217,7 +217,7 @@ vm_ssh_ensure() { # NODE
 		rm -f "$RUN/$1.ctl"
 		DSI_LAB_ID=$LAB_ID net_exec ssh -F "$LAB/ssh/config" -M -N -f -o ServerAliveInterval=0 "$1" \
 			</dev/null >/dev/null 2>>"$LAB/nodes/$1/ssh.log" {fd}>&- {STATE_LOCK_FD}>&- ||
-			die $EX_DISCONNECT "$1 does not answer on its management address: $(tail -n 1 "$LAB/nodes/$1/ssh.log")"
+			die "$EX_DISCONNECT" "$1 does not answer on its management address: $(tail -n 1 "$LAB/nodes/$1/ssh.log")"
 		pid=$(vm_ssh -O check "$1" 2>&1 | sed -n 's/.*pid=\([0-9]*\).*/\1/p')
 		proc_record "$1.ssh" "$pid"
 	fi
@@ -232,8 +232,8 @@ vm_ssh_stop() { # NODE
 vm_exec() { # NODE DETACH CMD...
 	local node=$1 detach=$2 line
 	shift 2
-	proc_alive "$node" || die $EX_DISCONNECT "$node is off; start it with 'dsi-lab start $node'"
-	vm_ready "${node#n}" || die $EX_DISCONNECT "$node is still booting"
+	proc_alive "$node" || die "$EX_DISCONNECT" "$node is off; start it with 'dsi-lab start $node'"
+	vm_ready "${node#n}" || die "$EX_DISCONNECT" "$node is still booting"
 	vm_ssh_ensure "$node"
 	printf -v line ' %q' "$@"
 	if [[ $detach ]]; then
@@ -252,4 +252,9 @@ vm_logs() { # NODE
 	if [[ $(node_state "$1") = on ]]; then
 		vm_exec "$1" '' journalctl -b --no-pager -o short-precise </dev/null
 	fi
+}
+
+vm_delay() { # ID MS
+	vm_exec "n$1" '' tc qdisc del dev eth0 root </dev/null 2>/dev/null || true
+	(($2 == 0)) || vm_exec "n$1" '' tc qdisc add dev eth0 root netem delay "${2}ms" </dev/null
 }
