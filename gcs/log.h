@@ -32,9 +32,11 @@ typedef void log_done_fn(void *ctx, u64 value, int code); /* code 0, -DSI_ENOSPC
 int log_open(struct log **ret, struct loop *l, const char *dir, struct log_boot *boot, struct err *e);
 void log_close(struct log *g); /* drains, then closes */
 
-/* Queued. value: term / index / 0. */
+/* Queued. value: term / index / 0. 0, -DSI_ENOMEM, -DSI_EINVAL (index beyond tail + 1), -DSI_ELIMIT. fn may be NULL.
+ * After a failure everything queued behind it fails too, nothing of it is on disk, and log_tail() is the durable
+ * tail again; the next call starts afresh. */
 int log_promise(struct log *g, u64 term, log_done_fn *fn, void *ctx);
-int log_append(struct log *g, u64 index, const u8 *p, size_t n, log_done_fn *fn, void *ctx); /* truncates from index */
+int log_append(struct log *g, u64 index, const u8 *p, size_t n, log_done_fn *fn, void *ctx); /* truncates from index; n = 0: only that */
 int log_commit_hint(struct log *g, u64 index);
 int log_drain(struct log *g, log_done_fn *fn, void *ctx); /* fn when all queued before is durable */
 bool log_drained(const struct log *g);

@@ -5,7 +5,9 @@
  * One instance per process: in a manager it is the voter (role ROLE_MANAGER, votes when its NID is in the
  * voter set in force), in dsi-ss the server (never votes, may become active).
  *
- * Inputs must already be authenticated (gcs/session.h): signature, role, sender, ring of the envelope.
+ * Inputs must already be authenticated (gcs/session.h): signature, role, sender, ring and view of the envelope.
+ * Everything order sends is GCS_URGENT: one priority, so that entries keep their order. doc/order.md has the
+ * protocol as a stranger needs it.
  *
  *   view ──▶ drain log thread ──▶ STATE ──▶ OPEN (first valid in the stream wins) ──▶ promise durable
  *        ──▶ OPENACK from a majority ──▶ active server: fetch the best tail, TERM(t) ──▶ entries, ACKs
@@ -42,11 +44,13 @@ struct order_config {
 	u8 tail_hash[CRYPTO_HASH];
 	u64 commit;                /* what we knew committed; may lag */
 	bool stale_disk;           /* restored or empty disk: no STATE, no ACK until relearnt from a majority */
+	u32 incumbent;             /* author of the last TERM in the log; 0 none known */
 	u64 open_wait_ns;          /* how long to wait for the STATEs of all present before OPEN with a majority */
-	u64 heartbeat_ns;          /* own message must come back within the lease; see gcs/lease.h */
+	u64 heartbeat_ns;          /* own message must come back within the lease; see gcs/lease.h; 0: 500 ms */
 };
 
-/* Callbacks into the pure state that the log implies, kept by the caller (gcs/state.h), read only. */
+/* Callbacks into the pure state that the log implies, kept by the caller (gcs/state.h), read only. Asked only
+ * about entries whose ORDER_APPEND of an earlier call was carried out. */
 struct order_env {
 	void *ctx;
 	/* Voter sets in force, newest last: one, or two while a change is uncommitted (both must agree). */
@@ -62,12 +66,25 @@ struct order_env {
 	bool (*nid_dead)(void *ctx, u32 nid);
 	/* Author bound as a server, signatures of entry and statement hold (chain is order's own business). */
 	bool (*verify_entry)(void *ctx, const struct entry *e);
+	/* The rest may be NULL (tools); a daemon sets them all.
+	 * A voter's signature over promise_encode(..., nid, leader): checked before it goes into a TERM. */
+	bool (*verify_promise)(void *ctx, u32 nid, const struct gcs_ring *ring, u64 term, u32 leader,
+			       const u8 sig[CRYPTO_SIG]);
+	/* Voters whose promises this TERM carries: it must build on the best durable tail these told us in their
+	 * STATEs, so that no server can write a committed entry away. */
+	u32 (*term_promises)(void *ctx, const struct entry *e, u32 ret[LIM_VOTERS]);
+	/* Would this entry change the voter set? One change at a time. NULL: by type. */
+	bool (*changes_voters)(void *ctx, const struct entry *e);
+	/* Statements for STATE.urgent: unexpired verdicts and depositions delivered here, not yet committed. Valid
+	 * until the actions of this step are carried out. */
+	void (*urgent)(void *ctx, struct blobs *ret);
 };
 
 enum order_action_type {
 	ORDER_SEND,      /* send msg of type with body struct; prio */
 	ORDER_PROMISE,   /* make u.promise.term durable, then order_promised() */
-	ORDER_APPEND,    /* append entry bytes at index (truncating anything from index on), then order_appended() */
+	ORDER_APPEND,    /* append entry bytes at index (truncating anything from index on), then order_appended();
+			  * n = 0: only truncate. Exactly one completion each, in order */
 	ORDER_DELIVERED, /* entry accepted into the log, not yet committed: a verdict suspends now */
 	ORDER_URGENT,    /* a statement out of a STATE's urgent list (u.delivered: p, n): verdict suspends now */
 	ORDER_COMMIT,    /* entries up to index are committed: apply them */
@@ -77,13 +94,19 @@ enum order_action_type {
 	ORDER_MAKE_TERM, /* active server: author TERM(term) with these promises via order_propose() */
 	ORDER_ALARM,     /* evidence or contradiction; text */
 	ORDER_HALT,      /* would have to truncate below commit: stop and alarm */
+	ORDER_RELEARNT,  /* stale_disk is over: this disk votes again; note it durably */
 };
 
 /* What a voter signs (purpose PROMISE): "DSIP" | id16 cluster | u32 generation | u32 ring_nodeid | u64 ring_seq |
- * u64 term | u32 nid, little-endian. Shared by who signs (replica.c) and who checks (state.c). */
-enum { PROMISE_BYTES = 4 + 16 + 4 + 4 + 8 + 8 + 4 };
+ * u64 term | u32 nid | u32 leader, little-endian. Shared by who signs (replica.c) and who checks (state.c).
+ * leader: the server that OPEN names, the author of TERM. It is part of the promise so that one term has one
+ * author even where the ring lies about its order: two majorities share a voter, who promises a term once. */
+enum { PROMISE_BYTES = 4 + 16 + 4 + 4 + 8 + 8 + 4 + 4 };
 void promise_encode(const u8 cluster[16], u32 generation, const struct gcs_ring *ring, u64 term, u32 nid,
-		    u8 ret[PROMISE_BYTES]);
+		    u32 leader, u8 ret[PROMISE_BYTES]);
+
+/* OPEN.voters: u32 NID of the server that shall lead (0: none present), then the voters whose STATEs it counts,
+ * u32 NIDs ascending. */
 
 struct order_promise_proof { /* one voter's signed promise, for TERM */
 	u32 nid;
@@ -93,7 +116,7 @@ struct order_promise_proof { /* one voter's signed promise, for TERM */
 struct order_action {
 	enum order_action_type type;
 	union {
-		struct { u16 type; enum gcs_prio prio; union order_body *body; } send;
+		struct { u16 type; enum gcs_prio prio; union order_body *body; u32 leader; } send; /* leader: OPENACK's */
 		struct { u64 term; } promise;
 		struct { u64 index; const u8 *p; size_t n; } append;
 		struct { u64 index; const u8 *p; size_t n; } delivered;
@@ -101,7 +124,7 @@ struct order_action {
 		struct { bool active; u64 term; u32 active_nid; } role;
 		struct { u32 nid; u64 from, to; } fetch;
 		struct { u32 nid; u64 index; } bodies;
-		struct { u64 term; u32 n; struct order_promise_proof proofs[LIM_VOTERS]; struct gcs_ring ring; } make_term;
+		struct { u64 term; u32 n; const struct order_promise_proof *proofs; struct gcs_ring ring; } make_term;
 		struct { const char *text; u32 nid; } alarm;
 	} u;
 };
@@ -124,9 +147,13 @@ struct order_actions {
 struct order *order_new(const struct order_config *cfg, const struct order_env *env); /* NULL on ENOMEM */
 void order_free(struct order *o);
 
-/* Every function below returns the actions of this step in *ret; they are valid until the next call. */
+/* Every function below returns the actions of this step in *ret; they are valid until the next call, except
+ * that entry bytes point into what was passed in. */
 void order_view(struct order *o, u64 now, const struct gcs_view *v, struct order_actions *ret);
+void order_quorum(struct order *o, u64 now, const struct gcs_view *v, struct order_actions *ret); /* gcs_events.quorum */
 void order_lost(struct order *o, u64 now, struct order_actions *ret); /* backend down */
+/* What server_rank() or nid_dead() answer changed (a verdict or deposition was delivered). */
+void order_recheck(struct order *o, u64 now, struct order_actions *ret);
 /* body: the decoded struct of the type. wire: the raw signed envelope (evidence). */
 void order_message(struct order *o, u64 now, struct gcs_member from, u32 nid, enum msg_role role, u16 type,
 		   const void *body, struct order_actions *ret);
@@ -134,11 +161,15 @@ void order_tick(struct order *o, u64 now, struct order_actions *ret);
 u64 order_next_tick(const struct order *o); /* boottime ns when order_tick is wanted; 0 none */
 void order_promised(struct order *o, u64 now, u64 term, struct order_actions *ret);
 void order_appended(struct order *o, u64 now, u64 index, struct order_actions *ret); /* durable up to index */
+/* An append or promise failed; so has everything queued behind it. Repeat for each, or once. */
 void order_log_failed(struct order *o, u64 now, int code, struct order_actions *ret);
-/* Verified chain of canonical entries from nid, or n = 0 when it could not be had. */
+/* Canonical entries in order from nid, or n = 0 when they could not be had; order verifies. */
 void order_fetched(struct order *o, u64 now, u32 nid, const struct blob *entries, u32 n, struct order_actions *ret);
 void order_bodies_ready(struct order *o, u64 now, u64 index, bool ok, struct order_actions *ret);
-/* Active server: order this entry (sealed and signed by the caller with order_next()). 0, -DSI_EAGAIN, -DSI_EROLE. */
+/* Active server: order this entry (sealed and signed by the caller with order_next()). 0; -DSI_EAGAIN (too many
+ * under way, a voter change uncommitted, TERM not committed yet, not live); -DSI_EROLE; -DSI_ECONFLICT (not next).
+ * On success it is in our log and sent; it survives a change of server only where a voter of the next term's
+ * majority has it: ask again after ORDER_ROLE. */
 int order_next(const struct order *o, u64 *ret_term, u64 *ret_index, u8 ret_prev[CRYPTO_HASH]);
 int order_propose(struct order *o, u64 now, const u8 *p, size_t n, struct order_actions *ret);
 
@@ -148,6 +179,8 @@ struct order_status {
 	u32 active_nid;           /* 0 none */
 	bool live;                /* own heartbeat returned within the lease, view open */
 	u64 lease_until;          /* boottime ns until which remote trust may be extended; 0 when not live */
+	bool stale_disk, halted;
+	u64 voter_change;         /* index of an uncommitted change of the voter set; 0 none */
 	u32 voters, voters_present, majority;
 	u32 present_n;
 	u32 present_nid[LIM_NODES]; /* members of the view known by HELLO or STATE */
