@@ -5,7 +5,7 @@
 readonly COMMANDS='up|[OPTION...]|make a lab and start its nodes; returns when corosync is quorate
 down||stop everything of this lab and erase it
 status||nodes, processes and faults of this lab
-exec|[-d] [-n] NODE -- CMD...|run CMD in a node; input, output and exit status pass through
+exec|[-d] [-n] [-t] NODE -- CMD...|run CMD in a node; input, output and exit status pass through
 kill|NODE...|power cut
 start|[--append ARGS] NODE...|power on again
 pause|NODE...|freeze a node
@@ -193,10 +193,12 @@ command_status() {
 
 command_exec() {
 	local detach='' input=yes
+	TTY=''
 	while [[ ${1-} = -* ]]; do
 		case $1 in
 		-d) detach=1 ;;
 		-n) input='' ;;
+		-t) TTY=yes ;;
 		--) break ;;
 		*) usage_error "exec: unknown option '$1'" ;;
 		esac
@@ -321,7 +323,6 @@ command_net() {
 	if [[ $loss ]]; then
 		need_number --loss "$loss" 0 100
 		fault_set loss "$NODE_ID" "$loss"
-		fault_apply
 	fi
 	if [[ $delay ]]; then
 		need_number --delay "$delay" 0 60000

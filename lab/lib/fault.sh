@@ -11,32 +11,43 @@ fault_ports() { # "1,2": prints an nft set of the ports
 	printf '{ c%s }' "${1//,/, c}"
 }
 
-fault_rules() {
-	local a b file id share
+fault_rules() { # DIR
+	local a b file id
 	echo "table bridge dsilab"
 	echo "delete table bridge dsilab"
-	echo "table bridge dsilab { chain forward { type filter hook forward priority 0;"
-	if [[ -f $LAB/faults/cuts ]]; then
+	echo "table bridge dsilab {"
+	echo "chain forward {"
+	echo "type filter hook forward priority 0;"
+	if [[ -f $1/cuts ]]; then
 		while read -r a b; do
 			echo "iifname $(fault_ports "$a") oifname $(fault_ports "$b") drop"
 			echo "iifname $(fault_ports "$b") oifname $(fault_ports "$a") drop"
-		done <"$LAB/faults/cuts"
+		done <"$1/cuts"
 	fi
-	for file in "$LAB"/faults/loss.*; do
+	for file in "$1"/loss.*; do
 		[[ -e $file ]] || continue
 		id=${file##*.}
-		share=$(($(cat "$file") * 100))
-		echo "iifname c$id numgen random mod 10000 < $share drop"
-		echo "oifname c$id numgen random mod 10000 < $share drop"
+		echo "iifname c$id numgen random mod 100 < $(cat "$file") drop"
+		echo "oifname c$id numgen random mod 100 < $(cat "$file") drop"
 	done
-	echo "} }"
+	printf '}\n}\n'
 }
 
-fault_apply() {
+# A change is made in a copy, FAULTS, which becomes the truth when the kernel took it.
+fault_begin() {
+	FAULTS=$LAB/faults.new
+	rm -rf "$FAULTS"
+	mkdir -p "$LAB/faults"
+	cp -a "$LAB/faults" "$FAULTS"
+}
+
+fault_commit() {
 	local error
 	need_tool nft
-	error=$(fault_rules | net_exec nft -f - 2>&1) ||
+	error=$(fault_rules "$FAULTS" | net_exec nft -f - 2>&1) ||
 		die "$EX_UNAVAIL" "this kernel does not take the rules (it needs nf_tables for bridges): ${error%%$'\n'*}"
+	rm -rf "$LAB/faults"
+	mv "$FAULTS" "$LAB/faults"
 }
 
 # fault_group "n1,n2": prints "1,2" or fails with what is wrong.
@@ -64,29 +75,31 @@ fault_cut() { # GROUP... ("1,2"), each against each
 	ids=$(printf '%s\n' "${@//,/$'\n'}" | sort)
 	id=$(uniq -d <<<"$ids" | head -n 1)
 	[[ ! $id ]] || usage_error "n$id is in two groups"
-	mkdir -p "$LAB/faults"
+	fault_begin
 	for ((i = 1; i < $#; i++)); do
 		for ((j = i + 1; j <= $#; j++)); do
-			echo "${!i} ${!j}" >>"$LAB/faults/cuts"
+			echo "${!i} ${!j}" >>"$FAULTS/cuts"
 		done
 	done
-	fault_apply
+	fault_commit
 }
 
 fault_set() { # KIND ID VALUE; 0 ends it
-	mkdir -p "$LAB/faults"
-	if (($3 == 0)); then rm -f "$LAB/faults/$1.$2"; else echo "$3" >"$LAB/faults/$1.$2"; fi
+	fault_begin
+	if (($3 == 0)); then rm -f "$FAULTS/$1.$2"; else echo "$3" >"$FAULTS/$1.$2"; fi
+	fault_commit
 }
 
 fault_heal() {
 	local file id
-	for file in "$LAB"/faults/delay.*; do
+	fault_begin
+	for file in "$FAULTS"/delay.*; do
 		[[ -e $file ]] || continue
 		id=${file##*.}
 		[[ $(node_state "n$id") != on ]] || "${KIND}_delay" "$id" 0
 	done
-	rm -rf "$LAB/faults"
-	fault_apply
+	rm -f "$FAULTS"/*
+	fault_commit
 }
 
 fault_show() {

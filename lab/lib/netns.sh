@@ -69,6 +69,7 @@ netns_boot_check() { # ID
 	netns_ready "$1" && proc_alive "n$1"
 }
 
+# Replaces the shell, unless detached: the caller gets exit status and signals as they are.
 netns_exec() { # NODE DETACH CMD...
 	local node=$1 detach=$2 pid
 	shift 2
@@ -78,7 +79,8 @@ netns_exec() { # NODE DETACH CMD...
 	if [[ $detach ]]; then
 		netns_enter "$pid" "${in_node[@]}" setsid -f "$@" </dev/null >/dev/null 2>&1 {STATE_LOCK_FD}>&-
 	else
-		netns_enter "$pid" "${in_node[@]}" "$@" {STATE_LOCK_FD}>&-
+		((EUID == 0)) || in_node=(-U --preserve-credentials "${in_node[@]}")
+		exec nsenter -t "$pid" "${in_node[@]}" "$@" {STATE_LOCK_FD}>&-
 	fi
 }
 

@@ -160,12 +160,16 @@ vm_mac() { # NET ID
 
 # vm_share NODE TAG DIR CACHE: a file server for one directory. The directory is
 # mounted read-only in the server's own mount namespace: a guest cannot write
-# to it whatever it does.
+# to it whatever it does. An empty /run there takes the server's lock file; its
+# socket is reached by a relative path.
+# shellcheck disable=SC2016 # expands in the namespace
+readonly VM_SHARE='
+	cd "$4" && mount -t tmpfs none /run &&
+	mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" &&
+	exec "$2" --socket-path="$3" -o source="$1" -o cache="$5" -o xattr -o sandbox=chroot'
 vm_share() {
-	# shellcheck disable=SC2016
-	proc_spawn "$1.$2" "$LAB/nodes/$1/$2.log" unshare --mount --propagation private sh -c '
-		mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$2" --socket-path="$3" -o source="$1" -o cache="$4" -o xattr -o sandbox=chroot' \
-		sh "$3" "$VIRTIOFSD" "$RUN/$1.$2" "$4"
+	proc_spawn "$1.$2" "$LAB/nodes/$1/$2.log" unshare --mount --propagation private \
+		sh -c "$VM_SHARE" sh "$3" "$VIRTIOFSD" "$1.$2" "$RUN" "$4"
 	wait_until 10 test -S "$RUN/$1.$2" || die "$EX_ERROR" "virtiofsd does not start: $(tail -n 2 "$LAB/nodes/$1/$2.log")"
 }
 
@@ -202,6 +206,7 @@ vm_boot_check() {
 
 # --- exec
 
+TTY=''
 vm_ssh() {
 	ssh -F "$LAB/ssh/config" "$@"
 }
@@ -229,6 +234,7 @@ vm_ssh_stop() { # NODE
 	rm -f "$RUN/$1.ctl"
 }
 
+# Replaces the shell, unless detached: the caller gets exit status and signals as they are.
 vm_exec() { # NODE DETACH CMD...
 	local node=$1 detach=$2 line
 	shift 2
@@ -239,7 +245,7 @@ vm_exec() { # NODE DETACH CMD...
 	if [[ $detach ]]; then
 		vm_ssh -n "$node" "setsid -f$line </dev/null >/dev/null 2>&1"
 	else
-		vm_ssh "$node" "exec$line"
+		exec ssh -F "$LAB/ssh/config" ${TTY:+-tt} "$node" "exec$line"
 	fi
 }
 
@@ -250,11 +256,11 @@ vm_signal() { # ID SIGNAL
 vm_logs() { # NODE
 	cat "$LAB/nodes/$1/console.log"
 	if [[ $(node_state "$1") = on ]]; then
-		vm_exec "$1" '' journalctl -b --no-pager -o short-precise </dev/null
+		(vm_exec "$1" '' journalctl -b --no-pager -o short-precise </dev/null)
 	fi
 }
 
 vm_delay() { # ID MS
-	vm_exec "n$1" '' tc qdisc del dev eth0 root </dev/null 2>/dev/null || true
-	(($2 == 0)) || vm_exec "n$1" '' tc qdisc add dev eth0 root netem delay "${2}ms" </dev/null
+	(vm_exec "n$1" '' tc qdisc del dev eth0 root </dev/null 2>/dev/null) || true
+	(($2 == 0)) || (vm_exec "n$1" '' tc qdisc add dev eth0 root netem delay "${2}ms" </dev/null)
 }
