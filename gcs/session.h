@@ -31,7 +31,7 @@
 #include "lib/msg.h"
 
 #define SESSION_REFUSAL_TABLE(X)                                                                       \
-	X(SHORT, "too short") X(MAGIC, "not a DSI message") X(VERSION, "unsupported version")          \
+	X(SHORT, "wrong length") X(MAGIC, "not a DSI message") X(VERSION, "unsupported version")          \
 	X(CLUSTER, "other cluster") X(GENERATION, "other generation") X(UNKNOWN, "unknown sender")     \
 	X(DEAD, "sender revoked, removed or suspended") X(NODEID, "sender is on another node")         \
 	X(SIGNATURE, "bad signature") X(INCARNATION, "old incarnation") X(REPLAY, "replayed or out of order") \
@@ -105,7 +105,7 @@ const u64 *session_refusals(const struct session *s);            /* [REFUSED_COU
 /* Of one verified sender; NULL when nothing of it was ever verified. */
 const u64 *session_refusals_of(const struct session *s, u32 nid, enum msg_role role);
 const char *session_refusal_name(enum session_refusal why); /* "SHORT" */
-const char *session_refusal_text(enum session_refusal why); /* "too short" */
+const char *session_refusal_text(enum session_refusal why); /* "wrong length" */
 
 /* The envelope alone, for the direct leg and for evidence: verify raw bytes under pub, parse the header. */
 enum { ENVELOPE_HEADER = 84, ENVELOPE_MIN = ENVELOPE_HEADER + CRYPTO_SIG, ENVELOPE_VERSION = 1 };
