@@ -4,7 +4,9 @@
 # Folders become static archives (build/lib/lib<folder>.a), mains become programs, tests/<tier>/*_test.c
 # become one program each. SAN=1 builds all of it again under build/san with ASan and UBSan.
 
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
 PREFIX  ?= /usr
@@ -163,4 +165,4 @@ rpm: dist
 clean:
 	rm -rf build
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
