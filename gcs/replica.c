@@ -40,31 +40,23 @@ void replica_alarm(struct replica *r, u32 severity, const char *kind, const char
 
 enum { PREVIEW_MAX = 64 };
 
-/* Entries in the log beyond what is applied, decoded; bounded: only voter changes matter to callers. */
+/* Entries in the log beyond what is applied, in order, in the step's arena. */
 static u32 uncommitted(struct replica *r, struct entry *e, const struct entry **ptr)
 {
 	u64 tail = log_tail(r->log);
 	u32 n = 0;
 
-	for (u64 i = r->state->applied + 1; i <= tail && n < PREVIEW_MAX; i++) {
+	for (u64 i = r->state->applied + 1; i <= tail && n < PREVIEW_MAX; i++, n++) {
 		size_t len;
 		const u8 *p = log_entry(r->log, i, &len);
-
-		if (!p || entry_decode(&e[n], p, len))
-			break;
-		if (e[n].type != ENTRY_VOTER_ADD && e[n].type != ENTRY_VOTER_REMOVE && e[n].type != ENTRY_VERDICT &&
-		    e[n].type != ENTRY_REMOVE && e[n].type != ENTRY_REFORM)
-			continue;
-		/* log_entry's bytes live until its next call: keep our own */
-		u8 *copy = arena_alloc(&r->arena, len);
+		u8 *copy = p ? arena_alloc(&r->arena, len) : NULL;
 
 		if (!copy)
 			break;
-		memcpy(copy, p, len);
+		memcpy(copy, p, len); /* log_entry's bytes live until its next call */
 		if (entry_decode(&e[n], copy, len))
 			break;
 		ptr[n] = &e[n];
-		n++;
 	}
 	return n;
 }
@@ -93,26 +85,13 @@ static u32 env_server_rank(void *ctx, u32 nid)
 	return 0;
 }
 
-bool replica_policy_digest(const struct entry *e, struct arena *a, u8 ret[CRYPTO_HASH])
-{
-	struct body_e_policy body;
-	struct body_s_policy policy;
-	struct statement st;
-
-	if (e->type != ENTRY_POLICY || body_decode(&schema_e_policy, e->body, e->body_len, &body, a) ||
-	    statement_open(&st, body.statement.p, body.statement.n) ||
-	    body_decode(&schema_s_policy, st.body, st.body_len, &policy, a))
-		return false;
-	memcpy(ret, policy.digest, CRYPTO_HASH);
-	return true;
-}
-
 static bool env_bodies_present(void *ctx, const struct entry *e)
 {
 	struct replica *r = ctx;
 	u8 digest[CRYPTO_HASH];
+	u64 size;
 
-	return !replica_policy_digest(e, &r->arena, digest) || blob_present(r->log, digest);
+	return state_entry_blob(r->state, e, digest, &size) || blob_present(r->log, digest);
 }
 
 static const u8 *env_read_entry(void *ctx, u64 index, size_t *ret_len)
@@ -140,11 +119,92 @@ static bool env_verify_entry(void *ctx, const struct entry *e)
 	return false;
 }
 
+static bool env_verify_promise(void *ctx, u32 nid, const struct gcs_ring *ring, u64 term, u32 leader,
+			       const u8 sig[CRYPTO_SIG])
+{
+	struct replica *r = ctx;
+	const struct state_node *n = state_node(r->state, nid);
+	u8 bytes[PROMISE_BYTES];
+
+	promise_encode(r->state->cluster, r->state->generation, ring, term, nid, leader, bytes);
+	return n && !crypto_verify(n->sign, SIGN_PROMISE, bytes, sizeof(bytes), sig);
+}
+
+static u32 env_term_promises(void *ctx, const struct entry *e, u32 ret[LIM_VOTERS])
+{
+	struct replica *r = ctx;
+	struct body_e_term term;
+	u32 n = 0;
+
+	if (e->type != ENTRY_TERM || body_decode(&schema_e_term, e->body, e->body_len, &term, &r->arena))
+		return 0;
+	for (u32 i = 0; i < term.promises.n && n < LIM_VOTERS; i++) {
+		struct body_promise p;
+
+		if (!body_decode(&schema_promise, term.promises.v[i].p, term.promises.v[i].n, &p, &r->arena))
+			ret[n++] = p.nid;
+	}
+	return n;
+}
+
+static bool is_voter(const struct replica *r, u32 nid)
+{
+	const struct state *s = r->state;
+
+	for (u32 i = 0; s->n_voters && i < s->voters[s->n_voters - 1].n; i++)
+		if (s->voters[s->n_voters - 1].nid[i] == nid)
+			return true;
+	return false;
+}
+
+static bool env_changes_voters(void *ctx, const struct entry *e)
+{
+	struct replica *r = ctx;
+	u32 target = state_verdict_target(e);
+
+	if (e->type == ENTRY_VERDICT)
+		return is_voter(r, target);
+	return e->type == ENTRY_VOTER_ADD || e->type == ENTRY_VOTER_REMOVE || e->type == ENTRY_REMOVE ||
+	       e->type == ENTRY_REFORM;
+}
+
 /* --- suspension at delivery ---------------------------------------------------------------------------- */
 
 bool replica_suspended(const struct replica *r, u32 nid)
 {
 	return nid < LIM_NIDS && (r->suspended[nid / 8] & (1u << nid % 8));
+}
+
+static void env_urgent(void *ctx, struct blobs *ret)
+{
+	struct replica *r = ctx;
+
+	ret->v = r->urgent;
+	ret->n = r->n_urgent;
+}
+
+static void urgent_add(struct replica *r, const struct statement *st)
+{
+	u8 *copy = r->n_urgent < URGENT_MAX ? malloc(st->raw_len) : NULL;
+
+	if (!copy)
+		return;
+	memcpy(copy, st->raw, st->raw_len);
+	r->urgent[r->n_urgent++] = (struct blob){ .p = copy, .n = st->raw_len };
+}
+
+/* Committed, refused or withdrawn: nobody needs to hear of it by STATE any more. */
+static void urgent_drop(struct replica *r, const u8 request[16])
+{
+	for (u32 i = 0; i < r->n_urgent; i++) {
+		struct statement st;
+
+		if (statement_open(&st, r->urgent[i].p, r->urgent[i].n) || memcmp(st.request, request, 16))
+			continue;
+		free((void *)r->urgent[i].p);
+		r->urgent[i] = r->urgent[--r->n_urgent];
+		return;
+	}
 }
 
 static void suspend(struct replica *r, const struct statement *st)
@@ -156,6 +216,8 @@ static void suspend(struct replica *r, const struct statement *st)
 	if (verdict.nid >= LIM_NIDS || replica_suspended(r, verdict.nid) || !state_nid_live(r->state, verdict.nid))
 		return;
 	r->suspended[verdict.nid / 8] |= (u8)(1u << verdict.nid % 8);
+	r->recheck = true;
+	urgent_add(r, st);
 	if (r->direct)
 		direct_recheck(r->direct);
 	if (r->ops->suspended)
@@ -177,15 +239,19 @@ static void delivered(struct replica *r, const u8 *p, size_t n)
 
 /* --- applying ------------------------------------------------------------------------------------------- */
 
-static void after_apply(struct replica *r, const struct state_result *res)
+/* A suspension ends only by a committed entry: from here on state says what the node is. */
+static void after_apply(struct replica *r, const struct entry *e, const struct state_result *res)
 {
-	const struct state_node *node = state_node(r->state, res->nid);
+	bool about_verdict = e->type == ENTRY_VERDICT || e->type == ENTRY_WITHDRAW;
 
-	/* A suspension ends only by a committed entry: from here on state says what the node is. */
-	if (node && node->status != NODE_BOUND && res->nid < LIM_NIDS && (res->changed & (CHANGED_VERDICT | CHANGED_NODES)))
+	if (about_verdict && res->nid < LIM_NIDS && (e->type == ENTRY_VERDICT || !res->code))
 		r->suspended[res->nid / 8] &= (u8)~(1u << res->nid % 8);
+	if (about_verdict)
+		urgent_drop(r, res->request);
 	if (r->direct && (res->changed & (CHANGED_NODES | CHANGED_VERDICT)))
 		direct_recheck(r->direct);
+	if (res->changed & (CHANGED_NODES | CHANGED_VERDICT | CHANGED_SERVERS))
+		r->recheck = true;
 	if (r->session && (res->changed & CHANGED_TERM))
 		session_set_term(r->session, r->state->term);
 }
@@ -220,8 +286,10 @@ int replica_apply_to(struct replica *r, u64 index, bool live)
 		int rc = entry_decode(&e, copy, len);
 
 		if (!rc) {
-			state_apply(r->state, &e, &res);
-			after_apply(r, &res);
+			rc = state_apply(r->state, &e, &res);
+		}
+		if (!rc) {
+			after_apply(r, &e, &res);
 			take_group_key(r, &e);
 			if (r->ops->applied)
 				r->ops->applied(r->ctx, &e, &res, live);
@@ -235,11 +303,11 @@ int replica_apply_to(struct replica *r, u64 index, bool live)
 
 /* --- actions --------------------------------------------------------------------------------------------- */
 
-static void promise_sign(struct replica *r, struct body_openack *b, const struct gcs_ring *ring)
+static void promise_sign(struct replica *r, struct body_openack *b, u32 leader, const struct gcs_ring *ring)
 {
 	u8 bytes[PROMISE_BYTES];
 
-	promise_encode(r->state->cluster, r->state->generation, ring, b->term, r->nid, bytes);
+	promise_encode(r->state->cluster, r->state->generation, ring, b->term, r->nid, leader, bytes);
 	if (keys_sign(r->cfg.keys, SIGN_PROMISE, bytes, sizeof(bytes), b->promise))
 		memset(b->promise, 0, sizeof(b->promise));
 }
@@ -275,7 +343,7 @@ static void do_send(struct replica *r, const struct order_action *a)
 	int rc;
 
 	if (a->u.send.type == MSG_OPENACK)
-		promise_sign(r, &a->u.send.body->openack, &r->view_ring);
+		promise_sign(r, &a->u.send.body->openack, a->u.send.leader, &r->view_ring);
 	rc = session_send(r->session, a->u.send.type, a->u.send.prio, a->u.send.body);
 	if (rc && rc != -DSI_EAGAIN && rc != -DSI_ENOTCONN)
 		replica_alarm(r, 2, "send", "message type %u not sent: %s", a->u.send.type, err_text(rc));
@@ -349,11 +417,17 @@ static void do_halt(struct replica *r, const struct order_action *a)
 	replica_alarm(r, 3, "halt", "the log of the majority contradicts what this node knows committed; stopped");
 }
 
+static void do_relearnt(struct replica *r, const struct order_action *a)
+{
+	(void)a;
+	log_meta_set(r->log, META_STALE, "", 0);
+}
+
 static void (*const action_table[])(struct replica *, const struct order_action *) = {
 	[ORDER_SEND] = do_send,       [ORDER_PROMISE] = do_promise,     [ORDER_APPEND] = do_append,
 	[ORDER_DELIVERED] = do_delivered, [ORDER_URGENT] = do_urgent,   [ORDER_COMMIT] = do_commit,
 	[ORDER_ROLE] = do_role,       [ORDER_FETCH] = do_fetch,         [ORDER_BODIES] = do_bodies,
-	[ORDER_MAKE_TERM] = do_make_term, [ORDER_ALARM] = do_alarm,     [ORDER_HALT] = do_halt,
+	[ORDER_MAKE_TERM] = do_make_term, [ORDER_ALARM] = do_alarm,     [ORDER_HALT] = do_halt, [ORDER_RELEARNT] = do_relearnt,
 };
 
 static void lease_changed(struct replica *r)
@@ -386,6 +460,15 @@ void replica_run(struct replica *r, const struct order_actions *acts)
 	r->stepping = false;
 	arena_fini(&r->arena);
 	arena_init(&r->arena, ARENA_LIMIT);
+	session_set_tail(r->session, log_tail(r->log));
+	if (r->recheck) {
+		struct order_actions more;
+
+		r->recheck = false;
+		order_recheck(r->order, loop_now(r->cfg.loop), &more);
+		replica_run(r, &more);
+		return;
+	}
 	arm_tick(r);
 	lease_changed(r);
 }
@@ -523,21 +606,28 @@ static void on_down(void *ctx, const char *why)
 
 static void on_refused(void *ctx, enum session_refusal why, u32 nid, u32 nodeid, u64 count)
 {
-	static const char *const text[] = {
-#define X(name, text) [REFUSED_##name] = text,
-		SESSION_REFUSAL_TABLE(X)
-#undef X
-	};
 	struct replica *r = ctx;
 
-	replica_alarm(r, 1, "refused", "message of node %u (ring node %u) refused: %s (%llu so far)", nid, nodeid, text[why],
-		      (unsigned long long)count);
+	replica_alarm(r, 1, "refused", "message of node %u (ring node %u) refused: %s (%llu so far)", nid, nodeid,
+		      session_refusal_text(why), (unsigned long long)count);
 	if (why == REFUSED_UNKNOWN)
 		learn_soon(r);
 }
 
+static void on_quorum(void *ctx, const struct gcs_view *v)
+{
+	struct replica *r = ctx;
+	struct order_actions acts;
+
+	order_quorum(r->order, loop_now(r->cfg.loop), v, &acts);
+	replica_run(r, &acts);
+	if (r->ops->view)
+		r->ops->view(r->ctx, v);
+}
+
 static const struct session_ops session_ops = {
 	.binding = on_binding, .message = on_message, .view = on_view, .down = on_down, .refused = on_refused,
+	.quorum = on_quorum,
 };
 
 static void on_tick(void *ctx)
@@ -550,6 +640,18 @@ static void on_tick(void *ctx)
 	flush_soon(r);
 }
 
+/* A voter whose log was empty at this or an earlier start has lost what it acknowledged: no vote until relearnt.
+ * The mark is made when learning begins with an empty log and we turn out to be a voter already. */
+static bool stale_disk(struct replica *r)
+{
+	u8 mark[4];
+	size_t n = 0;
+
+	if (r->boot.empty && r->learnt && is_voter(r, r->nid))
+		log_meta_set(r->log, META_STALE, "1", 1);
+	return !log_meta_get(r->log, META_STALE, mark, sizeof(mark), &n) && n;
+}
+
 /* Our binding is in our log: open session and order, and enter the group. */
 int replica_join(struct replica *r, struct err *e)
 {
@@ -557,10 +659,13 @@ int replica_join(struct replica *r, struct err *e)
 				     .incarnation = r->boot.incarnation, .keys = r->cfg.keys };
 	struct order_config oc = { .nid = r->nid, .role = r->cfg.role, .generation = r->state->generation,
 				   .promised = r->boot.promised, .commit = r->state->applied,
-				   .open_wait_ns = 300ull * 1000000, .stale_disk = r->boot.empty && r->was_voter };
+				   .open_wait_ns = 300ull * 1000000, .incumbent = r->state->active_nid,
+				   .stale_disk = stale_disk(r) };
 	struct order_env env = { .ctx = r, .voters = env_voters, .server_rank = env_server_rank,
 				 .bodies_present = env_bodies_present, .read_entry = env_read_entry,
-				 .nid_dead = env_nid_dead, .verify_entry = env_verify_entry };
+				 .nid_dead = env_nid_dead, .verify_entry = env_verify_entry,
+				 .verify_promise = env_verify_promise, .term_promises = env_term_promises,
+				 .changes_voters = env_changes_voters, .urgent = env_urgent };
 	struct entry tail;
 	size_t len;
 	const u8 *p = log_entry(r->log, log_tail(r->log), &len);
@@ -711,6 +816,8 @@ void replica_free(struct replica *r)
 	loop_timer_free(r->tick);
 	state_free(r->state);
 	arena_fini(&r->arena);
+	while (r->n_urgent)
+		free((void *)r->urgent[--r->n_urgent].p);
 	while (r->proposals) {
 		struct proposal *p = r->proposals;
 

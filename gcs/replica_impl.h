@@ -5,7 +5,8 @@
 
 #include "gcs/replica.h"
 
-enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000 };
+enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, URGENT_MAX = 16 };
+#define META_STALE "stale-disk" /* non-empty: this disk's vote waits until a majority has told it again */
 
 struct blob_hint {
 	u8 digest[CRYPTO_HASH];
@@ -41,7 +42,10 @@ struct replica {
 	struct fetch *fetches;
 	struct proposal *proposals; /* waiting for order to take them, in order */
 	bool flushing;
-	bool was_voter;          /* our NID voted before this start (the log we learnt says so) */
+	bool learnt;             /* entries came over the direct leg since start */
+	bool recheck;            /* suspensions or ranks changed: tell order when the step is over */
+	struct blob urgent[URGENT_MAX]; /* statements delivered, not committed: for STATE.urgent */
+	u32 n_urgent;
 	struct gcs_ring view_ring;
 	struct arena arena;      /* of the step */
 };
@@ -52,8 +56,6 @@ int replica_apply_to(struct replica *r, u64 index, bool live);
 int replica_join(struct replica *r, struct err *e);
 int replica_store_entry(struct replica *r, const u8 *p, size_t n); /* learning: verify, append, no vote */
 u32 replica_find_nid(const struct replica *r);
-/* The blob a POLICY entry names; false for other entries. */
-bool replica_policy_digest(const struct entry *e, struct arena *a, u8 ret[CRYPTO_HASH]);
 void replica_alarm(struct replica *r, u32 severity, const char *kind, const char *fmt, ...) DSI_PRINTF(4, 5);
 
 /* replica_learn.c */

@@ -88,6 +88,7 @@ static void learn_boot(struct replica *r, const struct blob *v, u32 n, u64 commi
 	}
 	log_commit_hint(r->log, r->state->applied);
 	r->nid = replica_find_nid(r);
+	r->learnt |= log_tail(r->log) > before;
 	if (log_tail(r->log) > before && log_tail(r->log) < commit)
 		learn_again(r, 0); /* same source, next part */
 	else if (r->nid && log_tail(r->log) >= commit)
@@ -396,11 +397,12 @@ void learn_bodies(struct replica *r, u32 nid, u64 index)
 	struct bodies *b = malloc(sizeof(*b));
 	u8 digest[CRYPTO_HASH];
 	struct entry e;
+	u64 size;
 	size_t len;
 	const u8 *p = log_entry(r->log, index, &len);
 
 	(void)nid;
-	if (!b || !p || entry_decode(&e, p, len) || !replica_policy_digest(&e, &r->arena, digest)) {
+	if (!b || !p || entry_decode(&e, p, len) || state_entry_blob(r->state, &e, digest, &size)) {
 		free(b);
 		return;
 	}

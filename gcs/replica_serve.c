@@ -127,4 +127,19 @@ static void on_request(void *ctx, struct direct_request *rq, const struct direct
 	}
 }
 
-const struct direct_ops replica_direct_ops = { .binding = on_binding, .request = on_request };
+static bool on_dead(void *ctx, const u8 pub[CRYPTO_PUB])
+{
+	struct replica *r = ctx;
+
+	for (u32 i = 0; i < r->state->n_node; i++) {
+		const struct state_node *n = &r->state->node[i];
+
+		if (!memcmp(n->sign, pub, CRYPTO_PUB) || !memcmp(n->server_sign, pub, CRYPTO_PUB))
+			return !state_nid_live(r->state, n->nid) || replica_suspended(r, n->nid);
+	}
+	return false;
+}
+
+const struct direct_ops replica_direct_ops = { 
+	.binding = on_binding, .dead = on_dead, .request = on_request,
+};
