@@ -124,7 +124,7 @@ int statement_sign_seed(void *ctx, enum sign_purpose purpose, const void *p, siz
  * such a thing is state_check()'s business. Nothing of the body is parsed before the signature holds. s points
  * into p. 0 or -DSI_ETRUNC, -DSI_ETRAIL, -DSI_EPARSE, -DSI_EVERSION, -DSI_ELIMIT, -DSI_ESIG; *s is zero then. */
 int statement_open(struct statement *s, const u8 *p, size_t n) DSI_MUST_CHECK;
-/* What the new node's key and the token's key sign (purpose ENROL): exporter | token id | node bytes. Appends. */
+/* What the new node's key and the token's key sign (purpose ENROL): exporter | token id | u32 length, node bytes. Appends. */
 int statement_enrol_bytes(const u8 exporter[CRYPTO_HASH], const u8 token[16], const void *node, size_t n,
 			  struct wbuf *w) DSI_MUST_CHECK;
 /* Node, cluster: lower case letters, digits, '-' inside, at most 63: they become host names in certificates. */
