@@ -16,7 +16,7 @@
 #include "gcs/state.h"
 #include "lib/arena.h"
 
-enum { JUDGED_ARENA = 1 << 20 };
+enum { JUDGED_ARENA = 4 << 20 }; /* several times what the largest entry can ask for: running out is this machine's fault */
 
 struct judged {
 	const struct state *s;

@@ -58,30 +58,38 @@ static int wrap_one(const struct state *s, u32 keygen, const u8 key[CRYPTO_KEY],
 	return rc;
 }
 
+/* A key that nothing can be wrapped to (a low-order point, say) is its node's problem, not the cluster's: left out. */
+static int wrap_add(const struct state *s, u32 keygen, const u8 key[CRYPTO_KEY], u32 nid, u32 role, const u8 kem[32],
+		    struct arena *a, struct blobs *to)
+{
+	int rc = wrap_one(s, keygen, key, nid, role, kem, a, &to->v[to->n]);
+
+	to->n += !rc;
+	return rc == -DSI_ECRYPTO || rc == -DSI_ESIG ? 0 : rc;
+}
+
 int state_make_wraps(const struct state *s, u32 keygen, const u8 key[CRYPTO_KEY], u32 exclude, struct arena *a,
 		     struct blobs *ret)
 {
-	struct blob *v = arena_array(a, 2 * (size_t)s->n_node + 1, sizeof(*v));
-	u32 n = 0;
+	struct blobs to = { arena_array(a, 2 * (size_t)s->n_node + 1, sizeof(struct blob)), 0 };
 	int rc = 0;
 
 	*ret = (struct blobs){ 0 };
-	if (!v)
+	if (!to.v)
 		return -DSI_ENOMEM;
 	for (u32 i = 0; !rc && i < s->n_node; i++) {
 		const struct state_node *d = &s->node[i];
 
 		if (d->status != NODE_BOUND || d->nid == exclude)
 			continue;
-		rc = wrap_one(s, keygen, key, d->nid, ROLE_MANAGER, d->kem, a, &v[n]);
-		n += !rc;
-		if (!rc && !d->deposed && !state_key_zero(d->server_kem)) {
-			rc = wrap_one(s, keygen, key, d->nid, ROLE_SERVER, d->server_kem, a, &v[n]);
-			n += !rc;
-		}
+		rc = wrap_add(s, keygen, key, d->nid, ROLE_MANAGER, d->kem, a, &to);
+		if (!rc && !d->deposed && !state_key_zero(d->server_kem))
+			rc = wrap_add(s, keygen, key, d->nid, ROLE_SERVER, d->server_kem, a, &to);
 	}
+	if (!rc && !to.n)
+		rc = -DSI_ECRYPTO;
 	if (!rc)
-		*ret = (struct blobs){ v, n };
+		*ret = to;
 	return rc;
 }
 
