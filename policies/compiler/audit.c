@@ -211,8 +211,8 @@ static bool may_execute(const struct entries *es, u32 ssid, u32 type)
 /* A domain is entered at exec, and exec needs the right to execute. */
 static void audit_entry(struct policy *p, const struct entries *es, const struct domain *d, struct diag_list *diags)
 {
-	for (u32 f = 0; f < d->n_from; f++) {
-		const struct symbol *from = d->from[f].sym;
+	for (u32 f = 0; f < d->n_enters; f++) {
+		const struct symbol *from = d->enters[f].sym;
 
 		if (from->domain && from->domain->flags & DSI_CTX_UNCONFINED)
 			continue;

@@ -361,8 +361,8 @@ static void check_from(struct checker *c, struct domain *d)
 	}
 	if (!d->has_from)
 		flat[n++] = (struct ref){ policy_symbol(c->p, "default", strlen("default")), d->name.pos };
-	d->from = flat;
-	d->n_from = flat[0].sym ? n : 0;
+	d->enters = flat;
+	d->n_enters = flat[0].sym ? n : 0;
 }
 
 static void check_execs(struct checker *c)
@@ -373,7 +373,7 @@ static void check_execs(struct checker *c)
 
 	for (struct domain *d = c->p->domains; d; d = d->next) {
 		check_from(c, d);
-		n += (size_t)d->n_execs * d->n_from;
+		n += (size_t)d->n_execs * d->n_enters;
 	}
 	if (n > IMAGE_PATHS_MAX) {
 		diag_error(c->p, c->diags, (struct pos){ UINT32_MAX, 0, 0 }, "more than %d exec entries", IMAGE_PATHS_MAX);
@@ -384,8 +384,8 @@ static void check_execs(struct checker *c)
 		return;
 	for (const struct domain *d = c->p->domains; d; d = d->next)
 		for (u32 k = 0; k < d->n_execs; k++)
-			for (u32 f = 0; f < d->n_from; f++)
-				uses[i++] = (struct path_use){ d->execs[k].path, d->from[f].sym, d->name.sym, d->execs[k].pos };
+			for (u32 f = 0; f < d->n_enters; f++)
+				uses[i++] = (struct path_use){ d->execs[k].path, d->enters[f].sym, d->name.sym, d->execs[k].pos };
 	if (n)
 		qsort(uses, n, sizeof(*uses), cmp_use);
 	for (i = 1; i < n; i++) {

@@ -401,16 +401,16 @@ static void write_execs(struct compiler *c)
 	u32 n = 0;
 
 	for (const struct domain *d = c->p->domains; d; d = d->next)
-		n += d->n_execs * d->n_from;
+		n += d->n_execs * d->n_enters;
 	rows = arena_array(c->p->arena, n, sizeof(*rows));
 	if (!rows)
 		return;
 	n = 0;
 	for (const struct domain *d = c->p->domains; d; d = d->next)
 		for (u32 i = 0; i < d->n_execs; i++)
-			for (u32 f = 0; f < d->n_from; f++)
+			for (u32 f = 0; f < d->n_enters; f++)
 				rows[n++] = (struct row3){ { offset_of(c, d->execs[i].path),
-							     expand_context_sid(d->from[f].sym),
+							     expand_context_sid(d->enters[f].sym),
 							     expand_context_sid(d->name.sym) } };
 	write_rows(c, rows, n, 3);
 }

@@ -191,12 +191,12 @@ int expand_domain(struct expand *x, const struct domain *d)
 	u32 to = expand_context_sid(d->name.sym);
 	int ret = 0;
 
-	for (u32 i = 0; !ret && d->n_execs && i < d->n_from; i++) {
+	for (u32 i = 0; !ret && d->n_execs && i < d->n_enters; i++) {
 		struct entry e = {
-			.key = { expand_context_sid(d->from[i].sym), to, DSI_NCLASS_LOCAL, 0, DSI_CLASS_PROCESS },
+			.key = { expand_context_sid(d->enters[i].sym), to, DSI_NCLASS_LOCAL, 0, DSI_CLASS_PROCESS },
 			.allow = DSI_PERM_PROCESS_TRANSITION,
 			.place = IMAGE_PLACE_EVERYWHERE,
-			.pos = d->from[i].pos,
+			.pos = d->enters[i].pos,
 		};
 
 		ret = x->fn(x->arg, &e);

@@ -518,7 +518,7 @@ static bool parse_ports(struct parser *ps, struct rule *r)
 		}
 	} while (accept(ps, ","));
 	r->ports = vec_copy(ps, &ps->ports, sizeof(*range));
-	r->n_ports = ps->ports.n;
+	r->n_ports = r->ports ? policy_merge_ports(r->ports, ps->ports.n) : 0;
 	return true;
 }
 

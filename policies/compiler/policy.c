@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The empty model and its symbols. Invariant: one symbol per text. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "policies/compiler/policy.h"
@@ -60,6 +61,29 @@ struct symbol *policy_symbol_find(const struct policy *p, const char *s)
 	size_t len = strlen(s);
 
 	return find(p, s, len, hash(s, len) % POLICY_SYMBOL_BUCKETS);
+}
+
+static int cmp_range(const void *va, const void *vb)
+{
+	const struct port_range *a = va, *b = vb;
+
+	return a->first < b->first ? -1 : a->first > b->first;
+}
+
+u32 policy_merge_ports(struct port_range *r, u32 n)
+{
+	u32 out = 0;
+
+	if (!n)
+		return 0;
+	qsort(r, n, sizeof(*r), cmp_range);
+	for (u32 i = 1; i < n; i++) {
+		if (r[i].first <= (u32)r[out].last + 1)
+			r[out].last = MAX(r[out].last, r[i].last);
+		else
+			r[++out] = r[i];
+	}
+	return out + 1;
 }
 
 const char *policy_file_base(const struct policy *p, u32 i)

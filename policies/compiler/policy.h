@@ -90,8 +90,10 @@ struct domain {
 	u32 flags; /* enum dsi_context_flag */
 	struct pathref *execs;
 	u32 n_execs;
-	struct ref *from; /* empty: `default` */
+	struct ref *from; /* as written */
 	u32 n_from;
+	struct ref *enters; /* check: the domains that enter this one, each once; `default` when none is written */
+	u32 n_enters;
 	bool has_from;
 	bool whole; /* its body parsed to the end */
 };
@@ -126,7 +128,7 @@ struct rule {
 	u32 n_subjects, n_targets;
 	u32 cls, perms;
 	struct pos cls_pos, perm_pos;
-	struct port_range *ports; /* n_ports 0: every port */
+	struct port_range *ports; /* sorted, merged; n_ports 0: every port */
 	u32 n_ports;
 	u32 portlist; /* compile: which list of ports; 0: every port */
 	u16 *sockets; /* DSI_SOCKET_QUAL, for class socket */
@@ -163,6 +165,8 @@ struct policy *policy_new(struct arena *arena); /* NULL: no memory */
 struct symbol *policy_symbol(struct policy *p, const char *s, size_t len);
 /* Look up without interning; NULL: never written. */
 struct symbol *policy_symbol_find(const struct policy *p, const char *s);
+/* Sort and merge port ranges in place; the new count. */
+u32 policy_merge_ports(struct port_range *r, u32 n);
 /* Base name of file i: what the image says instead of a path; "?" when it is none that an image may hold. */
 const char *policy_file_base(const struct policy *p, u32 i);
 

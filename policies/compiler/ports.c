@@ -23,28 +23,6 @@ struct builder {
 	u32 size[PORTS], inside[PORTS], split[PORTS], stamp[PORTS]; /* by class */
 };
 
-static int cmp_range(const void *va, const void *vb)
-{
-	const struct port_range *a = va, *b = vb;
-
-	return a->first < b->first ? -1 : a->first > b->first;
-}
-
-/* Sort and merge in place; the new count. */
-static u32 normalise(struct port_range *r, u32 n)
-{
-	u32 out = 0;
-
-	qsort(r, n, sizeof(*r), cmp_range);
-	for (u32 i = 1; i < n; i++) {
-		if (r[i].first <= (u32)r[out].last + 1)
-			r[out].last = MAX(r[out].last, r[i].last);
-		else
-			r[++out] = r[i];
-	}
-	return out + 1;
-}
-
 static u32 find_list(struct builder *b, struct rule *r)
 {
 	u32 h = 2166136261u, i;
@@ -72,7 +50,6 @@ static int collect(struct builder *b)
 	for (struct rule *r = b->p->rules; r; r = r->next) {
 		if (r->bad || !r->n_ports)
 			continue;
-		r->n_ports = normalise(r->ports, r->n_ports);
 		r->portlist = find_list(b, r);
 		if (!r->portlist) {
 			diag_error(b->p, b->diags, r->pos, "more than %d different port lists", POLICY_PORTLISTS_MAX);
