@@ -3,7 +3,6 @@
  * Must-allow cases, decided by image_decide() on the compiled image. Must never pass a line that it does
  * not understand. A permissive refusal passes: it locks nobody out.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -273,10 +272,11 @@ int mustallow_check(const struct image *img, const char *list, const char *text,
 		size_t n = (size_t)((eol ? eol : end) - text);
 
 		c.line++;
-		(void)snprintf(c.raw, sizeof(c.raw), "%.*s", (int)MIN(n, (size_t)LINE_LEN), text);
-		memcpy(c.copy, c.raw, sizeof(c.copy));
 		if (n >= LINE_LEN || memchr(text, '\0', n))
 			return malformed(&c, "line is too long or binary");
+		memcpy(c.raw, text, n);
+		c.raw[n] = '\0';
+		memcpy(c.copy, c.raw, n + 1);
 		if (c.line > MUSTALLOW_LINES_MAX)
 			return malformed(&c, "list is too long");
 		r = run_line(&c);
