@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The key service and its client. The service's memory: three seeds, locked, never written anywhere. Its
+ * requests are a table; what a client may not ask has no row.
+ *
+ * Request payloads: SIGN u8 purpose, bytes; UNWRAP u16 info length, info, wrap; DERIVE key, u16 length wanted,
+ * info; PUB none. Reply: i32 code, result.
+ */
+#include "lib/keyservice.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "lib/limits.h"
+#include "lib/link.h"
+#include "lib/sandbox.h"
+
+enum keysvc_op { KEYSVC_PUB = 1, KEYSVC_SIGN, KEYSVC_UNWRAP, KEYSVC_DERIVE, KEYSVC_REPLY = 64 };
+enum { REPLY_MAX = 256, DERIVE_MAX = 64, CALL_MS = 5000, FDS_MAX = 8 };
+
+struct seeds {
+	u8 sign[CRYPTO_SEED], kem[CRYPTO_SEED], ca[CRYPTO_SEED];
+};
+
+/* --- key files ------------------------------------------------------------------------------------------ */
+
+static int keyfile_parse(const u8 p[KEYFILE_SIZE], enum keyfile_kind kind, struct seeds *ret, struct err *e)
+{
+	u8 sum[CRYPTO_HASH];
+
+	if (memcmp(p, "DSIK", 4))
+		return err_set(e, -DSI_EPARSE, "not a key file");
+	if (p[4] != 1)
+		return err_set(e, -DSI_EVERSION, "key file of version %u", p[4]);
+	if (p[5] != kind)
+		return err_set(e, -DSI_EINVAL, "key file of another kind");
+	if (crypto_sha256(p, KEYFILE_SIZE - CRYPTO_HASH, sum) || !crypto_equal(sum, p + KEYFILE_SIZE - CRYPTO_HASH, CRYPTO_HASH))
+		return err_set(e, -DSI_EPARSE, "key file is damaged");
+	memcpy(ret, p + 6, sizeof(*ret));
+	return 0;
+}
+
+static int keyfile_load_fd(int fd, enum keyfile_kind kind, struct seeds *ret, struct err *e)
+{
+	u8 p[KEYFILE_SIZE + 1];
+	ssize_t n = pread(fd, p, sizeof(p), 0);
+	int rc = n == KEYFILE_SIZE ? keyfile_parse(p, kind, ret, e) : err_set(e, -DSI_ETRUNC, "key file has a wrong size");
+
+	crypto_wipe(p, sizeof(p));
+	return rc;
+}
+
+static int keyfile_load(const char *path, enum keyfile_kind kind, struct seeds *ret, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rc;
+
+	if (fd < 0)
+		return err_errno(e, errno == ENOENT ? -DSI_ENOENT : -DSI_EIO, "%s", path);
+	rc = keyfile_load_fd(fd, kind, ret, e);
+	close(fd);
+	return rc ? err_wrap(e, "%s", path) : 0;
+}
+
+static int pub_of(const struct seeds *s, struct keyfile_pub *ret)
+{
+	int rc = crypto_sign_pub(s->sign, ret->sign);
+
+	return rc ? rc : crypto_kem_pub(s->kem, ret->kem);
+}
+
+static int write_key(const char *path, const u8 p[KEYFILE_SIZE], struct err *e)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0440);
+	bool ok;
+
+	if (fd < 0)
+		return err_errno(e, errno == EEXIST ? -DSI_EEXIST : -DSI_EIO, "%s", path);
+	ok = write(fd, p, KEYFILE_SIZE) == KEYFILE_SIZE && !fchmod(fd, 0440) && !fsync(fd);
+	if (close(fd) || !ok) {
+		unlink(path);
+		return err_errno(e, -DSI_EIO, "%s", path);
+	}
+	return 0;
+}
+
+int keyfile_create(const char *path, enum keyfile_kind kind, struct keyfile_pub *ret, struct err *e)
+{
+	u8 p[KEYFILE_SIZE] = { 'D', 'S', 'I', 'K', 1, (u8)kind };
+	struct seeds s;
+	int rc = crypto_random(&s, sizeof(s));
+
+	if (!rc)
+		rc = pub_of(&s, ret);
+	memcpy(p + 6, &s, sizeof(s));
+	if (!rc)
+		rc = crypto_sha256(p, KEYFILE_SIZE - CRYPTO_HASH, p + KEYFILE_SIZE - CRYPTO_HASH);
+	rc = rc ? err_set(e, rc, "%s: %s", path, err_text(rc)) : write_key(path, p, e);
+	crypto_wipe(&s, sizeof(s));
+	crypto_wipe(p, sizeof(p));
+	return rc;
+}
+
+int keyfile_read_pub(const char *path, enum keyfile_kind kind, struct keyfile_pub *ret, struct err *e)
+{
+	struct seeds s;
+	int rc = keyfile_load(path, kind, &s, e);
+
+	if (!rc)
+		rc = pub_of(&s, ret);
+	crypto_wipe(&s, sizeof(s));
+	return rc;
+}
+
+static bool purpose_known(enum sign_purpose p)
+{
+	return p > 0 && p < SIGN_PURPOSE_COUNT;
+}
+
+int keyfile_sign(const char *path, enum sign_purpose p, const void *d, size_t n, u8 ret[CRYPTO_SIG], struct err *e)
+{
+	struct seeds s;
+	int rc = keyfile_load(path, KEYFILE_NODE, &s, NULL);
+
+	if (rc)
+		rc = keyfile_load(path, KEYFILE_SERVER, &s, e);
+	if (!rc && crypto_sign(s.sign, p, d, n, ret))
+		rc = err_set(e, -DSI_ECRYPTO, "%s: cannot sign", path);
+	crypto_wipe(&s, sizeof(s));
+	return rc;
+}
+
+/* --- service ---------------------------------------------------------------------------------------------- */
+
+/* What a service of this kind may sign. TLS transcripts start with 64 spaces and nothing else does. */
+static bool may_sign(enum keyfile_kind kind, enum sign_purpose p, const u8 *d, size_t n)
+{
+	static const u8 spaces[] = "                                                                TLS 1.3, ";
+
+	switch (p) {
+	case SIGN_ENVELOPE:
+	case SIGN_STATE:
+		return true;
+	case SIGN_TLS:
+		return n > sizeof(spaces) && !memcmp(d, spaces, sizeof(spaces) - 1);
+	case SIGN_CERT:
+		return n && d[0] == 0x30; /* a DER SEQUENCE: neither of the other raw forms */
+	case SIGN_PROMISE:
+	case SIGN_ENROL:
+		return kind == KEYFILE_NODE;
+	case SIGN_ENTRY:
+		return kind == KEYFILE_SERVER;
+	default: /* STATEMENT, ROOT: people's keys, never here */
+		return false;
+	}
+}
+
+static int serve_pub(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
+{
+	struct keyfile_pub pub;
+	int rc = pub_of(s, &pub);
+
+	wbuf_bytes(out, &pub, sizeof(pub));
+	return rc;
+}
+
+static int serve_sign(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
+{
+	enum sign_purpose p = rbuf_u8(in);
+	size_t n = rbuf_left(in);
+	const u8 *d = rbuf_bytes(in, n);
+	u8 sig[CRYPTO_SIG];
+	int rc;
+
+	if (!d || !purpose_known(p) || !may_sign(kind, p, d, n))
+		return -DSI_EROLE;
+	rc = crypto_sign(s->sign, p, d, n, sig);
+	wbuf_bytes(out, sig, sizeof(sig));
+	return rc;
+}
+
+static int serve_unwrap(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
+{
+	size_t n = rbuf_u16(in);
+	const u8 *info = rbuf_bytes(in, n), *wrap = rbuf_bytes(in, CRYPTO_WRAP);
+	u8 key[CRYPTO_KEY];
+	int rc;
+
+	if (!wrap || rbuf_left(in))
+		return -DSI_EPARSE;
+	rc = crypto_unwrap(s->kem, info, n, wrap, key);
+	wbuf_bytes(out, key, sizeof(key));
+	crypto_wipe(key, sizeof(key));
+	return rc;
+}
+
+static int serve_derive(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
+{
+	const u8 *peer = rbuf_bytes(in, CRYPTO_PUB);
+	size_t want = rbuf_u16(in), n = rbuf_left(in);
+	const u8 *info = rbuf_bytes(in, n);
+	u8 dh[CRYPTO_KEY], key[DERIVE_MAX];
+	int rc;
+
+	if (!peer || !info || !want || want > sizeof(key))
+		return -DSI_EPARSE;
+	rc = crypto_dh(s->kem, peer, dh);
+	if (!rc)
+		rc = crypto_hkdf(NULL, 0, dh, sizeof(dh), info, n, key, want);
+	wbuf_bytes(out, key, want);
+	crypto_wipe(dh, sizeof(dh));
+	crypto_wipe(key, sizeof(key));
+	return rc;
+}
+
+static const struct {
+	int (*serve)(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out);
+} op_table[] = {
+	[KEYSVC_PUB] = { serve_pub }, [KEYSVC_SIGN] = { serve_sign }, [KEYSVC_UNWRAP] = { serve_unwrap },
+	[KEYSVC_DERIVE] = { serve_derive },
+};
+
+/* One request; false when the client is gone or broke the protocol. */
+static bool serve_one(const struct seeds *s, enum keyfile_kind kind, int fd, u8 *buf)
+{
+	u8 reply[REPLY_MAX];
+	struct wbuf out;
+	struct rbuf in;
+	size_t n;
+	u32 id;
+	u16 type;
+	int rc;
+
+	if (link_recv(fd, &type, &id, buf, LIM_LINK_FRAME, &n))
+		return false;
+	rbuf_init(&in, buf, n);
+	wbuf_fixed(&out, reply, sizeof(reply));
+	wbuf_u32(&out, 0);
+	rc = type < ARRAY_SIZE(op_table) && op_table[type].serve ? op_table[type].serve(s, kind, &in, &out) : -DSI_EINVAL;
+	if (rc) {
+		wbuf_reset(&out);
+		wbuf_u32(&out, (u32)rc);
+	}
+	rc = link_reply(fd, KEYSVC_REPLY, id, reply, out.len);
+	crypto_wipe(reply, sizeof(reply));
+	return !rc;
+}
+
+static struct seeds *locked_seeds(void)
+{
+	struct seeds *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (s == MAP_FAILED)
+		return NULL;
+	madvise(s, 4096, MADV_DONTDUMP);
+	madvise(s, 4096, MADV_WIPEONFORK);
+	mlock(s, 4096); /* may fail without the right: the memory is still never dumped */
+	return s;
+}
+
+void keyservice_run(int key_fd, enum keyfile_kind kind, const int *fds, size_t n_fds)
+{
+	struct pollfd p[FDS_MAX];
+	struct seeds *s = locked_seeds();
+	u8 *buf = malloc(LIM_LINK_FRAME), warm[CRYPTO_HASH];
+	struct err e = { 0 };
+	size_t live = MIN(n_fds, (size_t)FDS_MAX);
+
+	/* first use loads what OpenSSL wants to open: before the filter is on */
+	if (!s || !buf || keyfile_load_fd(key_fd, kind, s, &e) || crypto_hkdf(NULL, 0, s, 16, "x", 1, warm, sizeof(warm)) ||
+	    pub_of(s, &(struct keyfile_pub){ 0 }))
+		_exit(3);
+	close(key_fd);
+	if (sandbox_enter(kind == KEYFILE_NODE ? SANDBOX_NODE_KEYS : SANDBOX_SERVER_KEYS, &e)) {
+		dprintf(2, "key service: %s\n", e.text);
+		_exit(3);
+	}
+	for (size_t i = 0; i < live; i++)
+		p[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	while (live) {
+		if (poll(p, (nfds_t)MIN(n_fds, (size_t)FDS_MAX), -1) < 0 && errno != EINTR)
+			break;
+		for (size_t i = 0; i < MIN(n_fds, (size_t)FDS_MAX); i++)
+			if (p[i].fd >= 0 && p[i].revents && !serve_one(s, kind, p[i].fd, buf)) {
+				close(p[i].fd);
+				p[i].fd = -1;
+				live--;
+			}
+	}
+	crypto_wipe(s, sizeof(*s));
+	_exit(0);
+}
+
+/* --- client ------------------------------------------------------------------------------------------------ */
+
+static int call(struct keys *k, enum keysvc_op op, const struct wbuf *in, void *ret, size_t want)
+{
+	u8 reply[REPLY_MAX];
+	struct rbuf r;
+	size_t n = 0;
+	int rc;
+
+	if (!wbuf_ok(in))
+		return -DSI_ELIMIT;
+	rc = link_call(k->fd, op, in->data, in->len, KEYSVC_REPLY, reply, sizeof(reply), &n, CALL_MS);
+	if (rc)
+		return rc;
+	rbuf_init(&r, reply, n);
+	rc = (int)rbuf_u32(&r);
+	if (!rc)
+		rbuf_copy(&r, ret, want);
+	if (!rc && rbuf_end(&r))
+		rc = -DSI_EPEER;
+	crypto_wipe(reply, sizeof(reply));
+	return rc;
+}
+
+int keys_open(struct keys *k, int fd, struct err *e)
+{
+	struct wbuf none = { 0 };
+	int rc;
+
+	k->fd = fd;
+	rc = call(k, KEYSVC_PUB, &none, &k->pub, sizeof(k->pub));
+	return rc ? err_set(e, rc, "key service does not answer: %s", err_text(rc)) : 0;
+}
+
+int keys_sign(struct keys *k, enum sign_purpose purpose, const void *p, size_t n, u8 ret[CRYPTO_SIG])
+{
+	struct wbuf w;
+	int rc;
+
+	wbuf_init(&w, LIM_LINK_FRAME - 16);
+	wbuf_u8(&w, (u8)purpose);
+	wbuf_bytes(&w, p, n);
+	rc = call(k, KEYSVC_SIGN, &w, ret, CRYPTO_SIG);
+	wbuf_fini(&w);
+	return rc;
+}
+
+int keys_unwrap(struct keys *k, const void *info, size_t info_len, const u8 wrap[CRYPTO_WRAP], u8 ret[CRYPTO_KEY])
+{
+	struct wbuf w;
+	int rc;
+
+	wbuf_init(&w, 4096);
+	wbuf_u16(&w, (u16)info_len);
+	wbuf_bytes(&w, info, info_len);
+	wbuf_bytes(&w, wrap, CRYPTO_WRAP);
+	rc = call(k, KEYSVC_UNWRAP, &w, ret, CRYPTO_KEY);
+	wbuf_fini(&w);
+	return rc;
+}
+
+int keys_derive(struct keys *k, const u8 peer[CRYPTO_PUB], const void *info, size_t info_len, u8 *ret, size_t n)
+{
+	struct wbuf w;
+	int rc;
+
+	wbuf_init(&w, 4096);
+	wbuf_bytes(&w, peer, CRYPTO_PUB);
+	wbuf_u16(&w, (u16)n);
+	wbuf_bytes(&w, info, info_len);
+	rc = call(k, KEYSVC_DERIVE, &w, ret, n);
+	wbuf_fini(&w);
+	return rc;
+}
