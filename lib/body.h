@@ -13,6 +13,9 @@
  *        text           char[LIM_PATH]
  *        blob           struct blob, variable bytes
  *        blobs          struct blobs, list of variable bytes (often other bodies)
+ *
+ * The image's first field is the schema's name, so that bytes of one schema never decode as another that
+ * happens to have the same shape. Names are therefore part of the format.
  */
 #ifndef DSI_LIB_BODY_H
 #define DSI_LIB_BODY_H
@@ -62,6 +65,16 @@ struct body_schema {
 		FIELDS(BODY_MEMBER)                                                                    \
 	};                                                                                             \
 	extern const struct body_schema schema_##tag;
+/* BODY_DEFINE(state, BODY_STATE), in one .c file, defines schema_state. The head leaves a parenthesis open
+ * that the tail, called with the field's kind and name, closes. */
+#define BODY_FIELD_HEAD(tag) { .offset = __builtin_offsetof(struct body_##tag, BODY_FIELD_TAIL
+#define BODY_FIELD_TAIL(k, n) n), .kind = BODY_##k, .name = #n },
+#define BODY_DEFINE(tag, FIELDS)                                                                       \
+	static const struct body_field fields_##tag[] = { FIELDS(BODY_FIELD_HEAD(tag)) };              \
+	_Static_assert(ARRAY_SIZE(fields_##tag) <= BODY_FIELDS, "too many fields: " #tag);             \
+	const struct body_schema schema_##tag = { #tag, fields_##tag, ARRAY_SIZE(fields_##tag),        \
+						  sizeof(struct body_##tag) };
+enum { BODY_FIELDS = 31, BODY_ITEMS = 4096 }; /* fields of a schema; items of a `blobs` */
 
 /* Append the image of *st to w. 0 or -DSI_ELIMIT, -DSI_ENOMEM, -DSI_EINVAL (unterminated string). */
 int body_encode(const struct body_schema *s, const void *st, struct wbuf *w) DSI_MUST_CHECK;

@@ -35,6 +35,9 @@ enum sign_purpose {
 	SIGN_PURPOSE_COUNT
 };
 
+/* Load everything OpenSSL will need, before a sandbox closes. Optional otherwise. */
+int crypto_init(void) DSI_MUST_CHECK;
+
 /* All return 0 or -DSI_ECRYPTO / -DSI_ESIG; none fails for another reason. */
 int crypto_random(void *dst, size_t n) DSI_MUST_CHECK;
 int crypto_sha256(const void *p, size_t n, u8 ret[CRYPTO_HASH]);
