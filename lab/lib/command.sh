@@ -242,17 +242,18 @@ node_kill_one() {
 }
 
 command_start() {
+	local names=() ids=() name
 	START_APPEND=''
-	while [[ ${1-} = -* ]]; do
+	while (($#)); do
 		case $1 in
 		--append | --append=*) option_value --append "$@"; START_APPEND=$VALUE ;;
-		*) usage_error "start: unknown option '$1'" ;;
+		-*) usage_error "start: unknown option '$1'" ;;
+		*) names+=("$1") SHIFT=1 ;;
 		esac
 		shift "$SHIFT"
 	done
-	each_node node_start_one "$@"
-	local name ids=()
-	for name; do ids+=("${name#n}"); done
+	each_node node_start_one "${names[@]}"
+	for name in "${names[@]}"; do ids+=("${name#n}"); done
 	nodes_wait_ready 180 "${ids[@]}"
 }
 

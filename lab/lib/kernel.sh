@@ -115,7 +115,7 @@ kernel_modules_link() { # DIR
 
 kernel_initrd_ensure() { # sets INITRD
 	local hash
-	hash=$({ cat "$LAB_SHARE/guest/init"; echo "${INITRD_MODULES[*]} ${INITRD_APPLETS[*]}"; } | sha256sum | cut -c1-8)
+	hash=$({ echo 2; cat "$LAB_SHARE/guest/init"; echo "${INITRD_MODULES[*]} ${INITRD_APPLETS[*]}"; } | sha256sum | cut -c1-8)
 	INITRD=$CACHE/initrd-$KERNEL_RELEASE-$hash
 	if [[ $KERNEL_DIR = *+file ]]; then rm -f "$INITRD"; fi
 	[[ -f $INITRD ]] || cache_locked kernel_initrd_build
@@ -157,6 +157,7 @@ kernel_initrd_build() {
 		done
 	fi
 	(cd "$work" && find . -print0 | sort -z | cpio -0 -o --quiet -H newc -R 0:0 | gzip -1) >"$INITRD.tmp"
+	truncate -s %512 "$INITRD.tmp" # a node's cpio follows; the kernel wants it aligned
 	rm -rf "$work"
 	mv "$INITRD.tmp" "$INITRD"
 }
