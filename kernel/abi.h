@@ -29,8 +29,9 @@ enum {
 	DSI_EVENTS_PER_SECOND = 64,   /* default limit per subject (SID, node) */
 };
 
-/* SYN option, experimental kind 253 (RFC 6994), the 20 bytes that are free beside the default options:
- * kind, length, ExID, SID, NID word, MAC. All big-endian but the MAC (little-endian, as SipHash is). */
+/* SYN option, experimental kind 253 (RFC 6994), always the last 20 bytes of the TCP header (the 20 that are
+ * free beside the default options):
+ * kind, length, ExID, SID, NID word, MAC; all big-endian. The MAC is kernel/synmac.h. */
 enum {
 	DSI_OPT_KIND = 253,
 	DSI_OPT_LEN = 20,
@@ -217,6 +218,26 @@ struct dsi_conn {
 	dsi_u32 ssid, snid;
 	dsi_u32 isn;
 	dsi_u32 used; /* the child exists: the same SYN again is a replay */
+};
+
+/* --- iterators (driven by kernel/ only, not a format) --------------------------------------------- */
+
+enum dsi_scan_op { DSI_SCAN_TELL, DSI_SCAN_LABEL, DSI_SCAN_EXECS };
+
+/* What the next iterator run is to do. */
+struct dsi_scan {
+	dsi_u32 op;   /* enum dsi_scan_op */
+	dsi_u32 tgid; /* this process only; 0: all */
+	dsi_u32 sid;  /* LABEL: to give */
+	dsi_u32 gen;  /* policy set to go by; its slot must be filled */
+};
+struct dsi_scan_task {
+	dsi_u32 pid, tgid, sid, changed;
+};
+/* Where an open descriptor points, as the kernel names it. */
+struct dsi_scan_fd {
+	dsi_u64 ino;
+	dsi_u32 dev, fd;
 };
 
 /* --- events --------------------------------------------------------------------------------------- */

@@ -21,6 +21,8 @@ int sweep_arm(struct kern *k, struct err *e);
 int sweep_run(struct kern *k, struct sweep_report *ret, struct err *e);
 /* Connections of suspended and revoked nodes only. */
 int sweep_nodes(struct kern *k, struct sweep_report *ret, struct err *e);
+/* Give up what sweep_arm() attached, when nobody is stopped. */
+void sweep_disarm(struct kern *k);
 /* Offenders are still open: call sweep_tick() about once a second. */
 bool sweep_pending(const struct kern *k);
 /* Look again; disarm when none is left. */
