@@ -61,7 +61,7 @@ void direct_reply(struct direct_request *rq, int code, const void *p, size_t n);
 
 int direct_new(struct direct **ret, struct loop *l, struct keys *keys, const char *listen /* host:port or NULL */,
 	       const struct direct_ops *ops, void *ctx, struct err *e);
-void direct_free(struct direct *d); /* calls under way end with -DSI_ENOTCONN */
+void direct_free(struct direct *d); /* calls under way end with -DSI_ENOTCONN; not from inside a callback */
 u16 direct_port(const struct direct *d); /* where it listens; 0 when it does not */
 
 /* Ask. Connections are kept and reused. fn is called exactly once: code 0 or negative; p valid during it.

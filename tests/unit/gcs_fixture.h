@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the gcs tests share: a check that counts, and a key service behind a struct keys. */
+#ifndef DSI_TESTS_GCS_FIXTURE_H
+#define DSI_TESTS_GCS_FIXTURE_H
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/keyservice.h"
+
+static int fixture_failed;
+
+#define CHECK(cond)                                                                                    \
+	do {                                                                                           \
+		if (!(cond)) {                                                                         \
+			fprintf(stderr, "%s:%d: %s: not true: %s\n", __FILE__, __LINE__, __func__, #cond); \
+			fixture_failed++;                                                              \
+		}                                                                                      \
+	} while (0)
+
+#define MUST(cond)                                                                                     \
+	do {                                                                                           \
+		if (!(cond)) {                                                                         \
+			fprintf(stderr, "%s:%d: %s: cannot go on: %s\n", __FILE__, __LINE__, __func__, #cond); \
+			exit(1);                                                                       \
+		}                                                                                      \
+	} while (0)
+
+struct fixture_keys {
+	struct keys keys;
+	pid_t pid;
+	char path[64];
+};
+
+/* A key file, and a real key service process on it. */
+static inline void fixture_keys_start(struct fixture_keys *k, enum keyfile_kind kind)
+{
+	struct keyfile_pub pub;
+	struct err e = { 0 };
+	int sv[2], fd;
+
+	snprintf(k->path, sizeof(k->path), "/tmp/dsi-test-key.%d.%p", (int)getpid(), (void *)k);
+	unlink(k->path);
+	MUST(keyfile_create(k->path, kind, &pub, &e) == 0);
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) == 0);
+	fd = open(k->path, O_RDONLY | O_CLOEXEC);
+	MUST(fd >= 0);
+	fflush(NULL);
+	k->pid = fork();
+	MUST(k->pid >= 0);
+	if (k->pid == 0) {
+		for (int i = 3; i < 64; i++) /* other services' ends too, or they would never see theirs close */
+			if (i != fd && i != sv[1])
+				close(i);
+		if (geteuid() == 0) /* its own user need not exist here */
+			MUST(setresuid(65534, 65534, 65534) == 0);
+		keyservice_run(fd, kind, &sv[1], 1);
+	}
+	close(fd);
+	close(sv[1]);
+	MUST(keys_open(&k->keys, sv[0], &e) == 0);
+	MUST(memcmp(k->keys.pub.sign, pub.sign, sizeof(pub.sign)) == 0);
+}
+
+static inline void fixture_keys_stop(struct fixture_keys *k)
+{
+	close(k->keys.fd);
+	unlink(k->path);
+	waitpid(k->pid, NULL, 0);
+}
+
+static inline int fixture_end(const char *name)
+{
+	printf("%s: %s\n", name, fixture_failed ? "FAILED" : "ok");
+	return fixture_failed != 0;
+}
+
+#endif
