@@ -7,6 +7,7 @@
  */
 #include "dsid/engine.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,6 @@
 #include "lib/log.h"
 #include "lib/notify.h"
 
-static const u64 MS = 1000000;
 enum { MACKEY = 16 };
 
 const char *engine_node_name(const struct engine *g, u32 nid)
@@ -29,6 +29,8 @@ const char *engine_node_name(const struct engine *g, u32 nid)
 
 static enum dsi_node_state kernel_state(const struct engine *g, const struct state_node *n)
 {
+	if (n->nid < LIM_NIDS && (g->isolated[n->nid / 8] & (1u << n->nid % 8)))
+		return DSI_NODE_SUSPENDED;
 	switch (n->status) {
 	case NODE_BOUND:
 		return replica_suspended(g->replica, n->nid) ? DSI_NODE_SUSPENDED : DSI_NODE_MEMBER;
@@ -124,6 +126,20 @@ static void node_push(struct engine *g, const struct state_node *n, const u8 *re
 		log_err("node %s not handed to the kernel: %s", n->name, err_text(rc));
 		free(c);
 	}
+}
+
+void engine_isolate(struct engine *g, u32 nid, bool on)
+{
+	const struct state_node *n = state_node(replica_state(g->replica), nid);
+
+	if (!n || nid >= LIM_NIDS)
+		return;
+	if (on)
+		g->isolated[nid / 8] |= (u8)(1u << nid % 8);
+	else
+		g->isolated[nid / 8] &= (u8)~(1u << nid % 8);
+	log_warning("node %s %s by hand, on this node alone", n->name, on ? "isolated" : "no longer isolated");
+	node_push(g, n, NULL, 0);
 }
 
 static void nodes_push(struct engine *g)
@@ -464,7 +480,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 		return 1;
 	g->conf = *conf;
 	g->channel_fd = channel_fd;
-	loop_signal(g->loop, 15 /* SIGTERM */, on_term, g);
+	loop_signal(g->loop, SIGTERM, on_term, g);
 	if (engine_open(g, monitor_fd, keys_fd, &e))
 		log_err("%s", e.text);
 	else {

@@ -43,6 +43,7 @@ struct engine {
 	u64 lease_until;
 	int lagging;           /* code; 0 */
 	char detail[LIM_PATH]; /* what lags or is missing */
+	u8 isolated[LIM_NIDS / 8 + 1]; /* by `isolate --local`, not by the log */
 	bool nodes_dirty;      /* the kernel's idea of the nodes is older than the log's */
 	bool sync_soon;
 	struct loop_timer *report_timer;
@@ -55,6 +56,7 @@ struct engine {
 int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd); /* body of the process */
 void engine_sync(struct engine *g); /* bring the kernel up to the state, soon */
 u32 engine_mode(const struct engine *g); /* enum node_mode */
+void engine_isolate(struct engine *g, u32 nid, bool on); /* this node's kernel alone refuses that node */
 const char *engine_node_name(const struct engine *g, u32 nid);
 
 /* report.c */

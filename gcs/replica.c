@@ -545,6 +545,11 @@ int replica_propose(struct replica *r, u16 type, const void *body, size_t n)
 	return 0;
 }
 
+bool replica_proposing(const struct replica *r)
+{
+	return r->proposals;
+}
+
 /* --- session --------------------------------------------------------------------------------------------- */
 
 static bool on_binding(void *ctx, u32 nid, enum msg_role role, u8 ret_pub[CRYPTO_PUB], bool *ret_dead)

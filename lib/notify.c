@@ -37,6 +37,11 @@ void notify_use(int fd)
 	notify_fd = fd;
 }
 
+int notify_fd_get(void)
+{
+	return notify_fd;
+}
+
 static void tell(const char *text)
 {
 	if (notify_fd >= 0 && send(notify_fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)

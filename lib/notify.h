@@ -9,6 +9,7 @@
 /* Descriptor of a connected socket, -1 when there is no service manager; hand it to notify_use(). */
 int notify_open(void);
 void notify_use(int fd);
+int notify_fd_get(void); /* what notify_use() was given, to pass on to a child; -1 */
 void notify_ready(void);
 void notify_stopping(void);
 void notify_status(const char *text);

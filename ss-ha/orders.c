@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the active server turns into entries. The judgement is state's (gcs/state.h); here the server adds
+ * what only it can: NIDs, key wraps, promises.
+ *
+ * Must never: order a statement that state_check() refuses; let a group key out of this function unwiped.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/log.h"
+#include "ss-ha/server.h"
+
+static void answer(struct server *s, const u8 request[16], int code, const char *text)
+{
+	struct body_submitted m = { .code = (u32)-code };
+
+	memcpy(m.request, request, sizeof(m.request));
+	snprintf(m.text, sizeof(m.text), "%.*s", (int)sizeof(m.text) - 1, text);
+	replica_send(s->replica, MSG_SUBMITTED, GCS_URGENT, &m);
+}
+
+/* A fresh group key wrapped to every live member but `exclude`. */
+static int fresh_wraps(struct server *s, u32 exclude, struct arena *a, u32 *ret_keygen, struct blobs *ret)
+{
+	const struct state *st = replica_state(s->replica);
+	u8 key[CRYPTO_KEY];
+	int rc = crypto_random(key, sizeof(key));
+
+	*ret_keygen = st->keygen + 1;
+	if (!rc)
+		rc = state_make_wraps(st, *ret_keygen, key, exclude, a, ret);
+	crypto_wipe(key, sizeof(key));
+	return rc;
+}
+
+static u32 live_nodes(struct server *s, u32 ret[LIM_NODES])
+{
+	struct order_status o;
+
+	replica_status(s->replica, &o);
+	memcpy(ret, o.present_nid, o.present_n * sizeof(ret[0]));
+	return o.present_n;
+}
+
+static int make_verdict(struct server *s, const struct statement *st, struct arena *a, struct wbuf *w)
+{
+	struct body_s_verdict v;
+	struct blobs wraps;
+	u32 keygen;
+	int rc = body_decode(&schema_s_verdict, st->body, st->body_len, &v, a);
+
+	if (!rc)
+		rc = fresh_wraps(s, v.nid, a, &keygen, &wraps);
+	return rc ? rc : state_make_body(st, keygen, &wraps, w);
+}
+
+static int order_statement(struct server *s, const struct body_submit *m, struct err *e)
+{
+	u32 live[LIM_NODES], n_live = live_nodes(s, live);
+	struct statement st;
+	struct arena a;
+	struct wbuf w;
+	int rc = statement_open(&st, m->statement.p, m->statement.n);
+
+	if (rc)
+		return err_set(e, rc, "statement: %s", err_text(rc));
+	if (st.kind != m->kind || memcmp(st.request, m->request, sizeof(st.request)))
+		return err_set(e, -DSI_EINVAL, "the request names another kind or id than its statement");
+	rc = state_check(replica_state(s->replica), &st, loop_wall_ms(), live, n_live, e);
+	if (rc)
+		return rc;
+	arena_init(&a, 1 << 20);
+	wbuf_init(&w, LIM_ENTRY_BODY);
+	rc = st.kind == ENTRY_VERDICT ? make_verdict(s, &st, &a, &w) : state_make_body(&st, 0, NULL, &w);
+	if (!rc)
+		rc = replica_propose(s->replica, st.kind, w.data, w.len);
+	wbuf_fini(&w);
+	arena_fini(&a);
+	return rc ? err_set(e, rc, "cannot be ordered: %s", err_text(rc)) : 0;
+}
+
+static int order_enrolment(struct server *s, const struct body_submit *m, struct err *e)
+{
+	const struct state *st = replica_state(s->replica);
+	struct body_e_enrol b;
+	struct arena a;
+	struct wbuf w;
+	int rc;
+
+	arena_init(&a, 64 << 10);
+	wbuf_init(&w, LIM_ENTRY_BODY);
+	rc = body_decode(&schema_e_enrol, m->statement.p, m->statement.n, &b, &a);
+	if (rc)
+		rc = err_set(e, rc, "enrolment: %s", err_text(rc));
+	if (!rc)
+		rc = state_check_enrol(st, m->statement.p, m->statement.n, b.exporter, loop_wall_ms(), e);
+	if (!rc) {
+		rc = state_make_enrol(st, m->statement.p, m->statement.n, &w);
+		if (!rc)
+			rc = replica_propose(s->replica, ENTRY_ENROL, w.data, w.len);
+		if (rc)
+			err_set(e, rc, "enrolment cannot be ordered: %s", err_text(rc));
+	}
+	wbuf_fini(&w);
+	arena_fini(&a);
+	return rc;
+}
+
+static bool ordered(const struct server *s, const u8 request[16])
+{
+	for (u32 i = 0; i < s->n_ordered; i++)
+		if (!memcmp(s->ordered[i], request, 16))
+			return true;
+	return false;
+}
+
+void orders_applied(struct server *s, const struct state_result *r)
+{
+	for (u32 i = 0; i < s->n_ordered; i++)
+		if (!memcmp(s->ordered[i], r->request, 16))
+			memmove(s->ordered[i--], s->ordered[--s->n_ordered], 16);
+}
+
+void orders_submit(struct server *s, const struct session_sender *from, const struct body_submit *m)
+{
+	struct err e = { 0 };
+	int rc;
+
+	if (!s->active || ordered(s, m->request))
+		return;
+	rc = m->kind == ENTRY_ENROL ? order_enrolment(s, m, &e) : order_statement(s, m, &e);
+	if (rc == -DSI_EREPLAY) /* asked again because our answer was slow or a server died: it is applied already */
+		return;
+	if (rc)
+		log_warning("%s from %s refused: %s", entry_type_name((u16)m->kind), server_node_name(s, from->nid), e.text);
+	if (rc)
+		answer(s, m->request, rc, e.text);
+	else if (m->kind != ENTRY_ENROL && s->n_ordered < ORDERED_MAX)
+		memcpy(s->ordered[s->n_ordered++], m->request, 16);
+}
+
+void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *proofs,
+		      u32 n)
+{
+	struct body_e_term b = { .ring_nodeid = ring->nodeid, .ring_seq = ring->seq };
+	struct blob promise[LIM_VOTERS];
+	struct arena a;
+	struct wbuf w;
+	int rc = 0;
+
+	arena_init(&a, 1 << 20);
+	wbuf_init(&w, LIM_ENTRY_BODY);
+	for (u32 i = 0; i < n && !rc; i++) {
+		struct body_promise p = { .nid = proofs[i].nid };
+		struct wbuf one;
+		u8 *copy;
+
+		memcpy(p.sig, proofs[i].sig, sizeof(p.sig));
+		wbuf_init(&one, LIM_BODY);
+		rc = body_encode(&schema_promise, &p, &one);
+		copy = rc ? NULL : arena_alloc(&a, one.len);
+		if (copy) {
+			memcpy(copy, one.data, one.len);
+			promise[i] = (struct blob){ .p = copy, .n = one.len };
+		} else
+			rc = rc ? rc : -DSI_ENOMEM;
+		wbuf_fini(&one);
+	}
+	b.promises = (struct blobs){ .v = promise, .n = n };
+	if (!rc)
+		rc = fresh_wraps(s, 0, &a, &b.keygen, &b.wraps);
+	if (!rc)
+		rc = body_encode(&schema_e_term, &b, &w);
+	if (!rc)
+		rc = replica_propose(s->replica, ENTRY_TERM, w.data, w.len);
+	if (rc)
+		log_err("term %llu cannot be made: %s", (unsigned long long)term, err_text(rc));
+	else
+		log_info("term %llu: active", (unsigned long long)term);
+	wbuf_fini(&w);
+	arena_fini(&a);
+}
+
+/* A learner that has caught up becomes a voter on the authority of its token. One change at a time. */
+static void promote_one(struct server *s)
+{
+	const struct state *st = replica_state(s->replica);
+	u32 live[LIM_NODES], n_live = live_nodes(s, live);
+
+	for (u32 i = 0; i < n_live; i++) {
+		const struct census_row *row = census_row(&s->census, live[i]);
+		struct err e = { 0 };
+		struct wbuf w;
+
+		if (!state_learner(st, live[i]) || !row || !row->reported || row->report.applied + 2 < st->applied)
+			continue;
+		if (state_check_promotion(st, live[i], live, n_live, &e))
+			continue;
+		wbuf_init(&w, LIM_ENTRY_BODY);
+		if (!state_make_promotion(st, live[i], &w))
+			replica_propose(s->replica, ENTRY_VOTER_ADD, w.data, w.len);
+		wbuf_fini(&w);
+		return;
+	}
+}
+
+static void go_back(struct server *s)
+{
+	const struct state *st = replica_state(s->replica);
+	struct wbuf w;
+
+	if (!state_policy_overdue(st, loop_wall_ms()))
+		return;
+	wbuf_init(&w, LIM_ENTRY_BODY);
+	if (!state_make_back(st, &w)) {
+		log_warning("policy %llu was not confirmed in time: going back", (unsigned long long)st->policy.version);
+		replica_propose(s->replica, ENTRY_POLICY, w.data, w.len);
+	}
+	wbuf_fini(&w);
+}
+
+void orders_housekeeping(struct server *s)
+{
+	struct order_status o;
+
+	replica_status(s->replica, &o);
+	/* Only with nothing under way: what is proposed and not yet applied must not be proposed again. */
+	if (!s->active || !o.live || o.tail != replica_state(s->replica)->applied || replica_proposing(s->replica))
+		return;
+	promote_one(s);
+	go_back(s);
+}
