@@ -3,6 +3,7 @@
  * What only the whole policy shows: a `never` that a rule breaks, a rule that adds nothing, a domain
  * that nothing can enter. Must never change an entry.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "policies/compiler/entries.h"
@@ -69,9 +70,13 @@ static void broken(struct never *n, const struct entry *want, const struct entry
 	if (n->n_shown == NEVER_SHOWN)
 		return;
 	n->shown[n->n_shown++] = got->rule;
-	image_perms_text(want->key.cls, want->allow & got->allow, perms, sizeof(perms));
-	diag_error(n->p, n->diags, n->rule->pos, "`never` is broken: `%s` may %s `%s`", sid_text(n->p, want->key.ssid, false),
-		   perms, text_of_rule_target(n, &want->key));
+	if (want->key.cls == DSI_CLASS_TCP && n->rule->perms == DSI_PERM_TCP_CONNECT)
+		(void)snprintf(perms, sizeof(perms), "connect"); /* what was written; the key may be the other end's */
+	else
+		image_perms_text(want->key.cls, want->allow & got->allow, perms, sizeof(perms));
+	diag_error(n->p, n->diags, n->rule->pos, "`never` is broken: `%s` is allowed %s { %s } on `%s`",
+		   sid_text(n->p, want->key.ssid, false), image_class_name(want->key.cls), perms,
+		   text_of_rule_target(n, &want->key));
 	diag_note(n->p, n->diags, source_pos(n, got), "this rule allows it");
 }
 
@@ -214,7 +219,7 @@ static void audit_entry(struct policy *p, const struct entries *es, const struct
 	for (u32 f = 0; f < d->n_enters; f++) {
 		const struct symbol *from = d->enters[f].sym;
 
-		if (from->domain && from->domain->flags & DSI_CTX_UNCONFINED)
+		if (from == d->name.sym || (from->domain && from->domain->flags & DSI_CTX_UNCONFINED))
 			continue;
 		for (u32 i = 0; i < d->n_execs; i++) {
 			const struct filetype *t = type_of_path(p, d->execs[i].path);

@@ -49,6 +49,8 @@ static u32 rule_distance(const struct image_rule *r, const struct dsi_rule_key *
 
 	if (r->key.cls != key->cls || r->key.ssid != key->ssid)
 		return UINT32_MAX;
+	if (r->key.tsid != key->tsid && key->cls != DSI_CLASS_TCP)
+		return UINT32_MAX;
 	if (r->key.tsid != key->tsid)
 		d += 4;
 	if (!(r->allow & perm))
@@ -114,13 +116,15 @@ static void candidates(struct text *t, const struct image *img, const struct dsi
 /* Each rule that grants a part of perm on this node. */
 static void granting(struct text *t, const struct image *img, const char *own, const struct dsi_rule_key *key, u32 perm)
 {
+	u32 last = DSI_RULE_NONE;
 	const char *sep = "";
 
 	for (u32 bit = 1; bit && bit <= perm; bit <<= 1) {
 		struct image_why why;
 
-		if (!(perm & bit) || image_decide(img, own, key, bit, &why) != IMAGE_ALLOWED)
+		if (!(perm & bit) || image_decide(img, own, key, bit, &why) != IMAGE_ALLOWED || why.rule == last)
 			continue;
+		last = why.rule;
 		text_add(t, "%s%s:%u", sep, image_rule(img, why.rule).file, image_rule(img, why.rule).line);
 		sep = ", ";
 	}

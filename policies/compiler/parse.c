@@ -205,12 +205,15 @@ static bool parse_nodes(struct parser *ps)
 	struct group *g = arena_alloc(ps->p->arena, sizeof(*g));
 
 	advance(ps);
-	if (!g || !name(ps, "the group's name", &g->name) || !expect(ps, "=") || !name_list(ps, "a node's name"))
+	if (!g || !name(ps, "the group's name", &g->name))
+		return false;
+	/* in the model also when its list is wrong: else every use of the name would be an error too */
+	*ps->p->groups_end = g;
+	ps->p->groups_end = &g->next;
+	if (!expect(ps, "=") || !name_list(ps, "a node's name"))
 		return false;
 	g->nodes = vec_copy(ps, &ps->refs, sizeof(struct ref));
 	g->n_nodes = ps->refs.n;
-	*ps->p->groups_end = g;
-	ps->p->groups_end = &g->next;
 	return expect(ps, ";");
 }
 
@@ -290,7 +293,7 @@ static bool parse_domain(struct parser *ps)
 	advance(ps);
 	if (!d || !name(ps, "the domain's name", &d->name))
 		return false;
-	/* in the model also when its body is wrong: else every use of the name would be an error too */
+	/* in the model also when its body is wrong, as groups */
 	*ps->p->domains_end = d;
 	ps->p->domains_end = &d->next;
 	ps->paths.n = 0;
