@@ -76,7 +76,7 @@ int verdict_check(struct judged *j)
 {
 	const struct body_s_verdict *v = &j->said.verdict;
 	const struct wraps w = { j->entry.verdict.keygen, &j->entry.verdict.wraps };
-	const struct state_node *n;
+	const struct state_node *n = NULL;
 	int rc = node_meant(j, v->nid, v->name, &n);
 
 	if (rc)

@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 	const char *role = privsep_role(argc, argv);
 	struct ss_conf conf;
 	struct err e = { 0 };
-	int keys, channel;
+	int keys = -1, channel = -1;
 
 	sandbox_early();
 	if (role)
