@@ -12,7 +12,7 @@ fault_ports() { # "1,2": prints an nft set of the ports
 }
 
 fault_rules() { # DIR
-	local a b file id
+	local a b file id share
 	echo "table bridge dsilab"
 	echo "delete table bridge dsilab"
 	echo "table bridge dsilab {"
@@ -27,8 +27,10 @@ fault_rules() { # DIR
 	for file in "$1"/loss.*; do
 		[[ -e $file ]] || continue
 		id=${file##*.}
-		echo "iifname c$id numgen random mod 100 < $(cat "$file") drop"
-		echo "oifname c$id numgen random mod 100 < $(cat "$file") drop"
+		share="numgen random mod 100 < $(cat "$file")"
+		[[ $share != *" 100" ]] || share=''
+		echo "iifname c$id $share drop"
+		echo "oifname c$id $share drop"
 	done
 	printf '}\n}\n'
 }
