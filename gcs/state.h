@@ -182,7 +182,8 @@ bool state_nid_live(const struct state *s, u32 nid); /* bound; not suspended, re
 u32 state_majority(const struct state *s); /* of the newest set */
 
 /* What a server adds when it turns a checked statement into an entry body (NID, group-key wraps). key: fresh
- * group key made by the caller, keygen: s->keygen + 1; exclude: NID that must not get it (verdict), 0 none. */
+ * group key made by the caller, keygen: s->keygen + 1 (of a clone with the uncommitted tail applied: a number that
+ * was there, or a wrap to somebody who is dead by then, makes the entry bring no key); exclude: NID that must not get it (verdict), 0 none. */
 int state_make_wraps(const struct state *s, u32 keygen, const u8 key[CRYPTO_KEY], u32 exclude, struct arena *a,
 		     struct blobs *ret) DSI_MUST_CHECK;
 /* Our wrap in a TERM, VERDICT or GROUPKEY entry; 0, -DSI_ENOENT, or -DSI_EPERM when the entry also wraps the key

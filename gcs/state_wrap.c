@@ -9,6 +9,8 @@
 
 #include "gcs/state_impl.h"
 
+/* No server can use the numbers up, however it jumps. */
+enum { KEYGEN_STEP = 1024 };
 static const char wrap_label[14] = "dsi-groupkey-1";
 
 /* Binds a wrap to its place: another cluster, generation, key number or receiver cannot be shown it. */
@@ -116,8 +118,10 @@ int wraps_check(const struct state *s, const struct wraps *w, u32 exclude, struc
 {
 	u64 last = 0;
 
-	if (!w->keygen)
-		return w->list->n ? -DSI_EPARSE : 0;
+	if (!w->keygen || !w->list->n)
+		return w->keygen || w->list->n ? -DSI_EPARSE : 0;
+	if (s && w->keygen > s->keygen && w->keygen - s->keygen > KEYGEN_STEP)
+		return -DSI_ELIMIT;
 	for (u32 i = 0; i < w->list->n; i++) {
 		struct body_wrap b;
 		int rc = wrap_decode(&w->list->v[i], &b, a);

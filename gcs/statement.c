@@ -10,15 +10,6 @@
 
 #include "gcs/statement.h"
 
-#ifndef BODY_DEFINE
-/* The head leaves a parenthesis open that the tail, called with the field's kind and name, closes. */
-#define BODY_FIELD_HEAD(tag) { .offset = __builtin_offsetof(struct body_##tag, BODY_FIELD_TAIL
-#define BODY_FIELD_TAIL(k, n) n), .kind = BODY_##k, .name = #n },
-#define BODY_DEFINE(tag, FIELDS)                                                                       \
-	static const struct body_field fields_##tag[] = { FIELDS(BODY_FIELD_HEAD(tag)) };              \
-	const struct body_schema schema_##tag = { #tag, fields_##tag, ARRAY_SIZE(fields_##tag),        \
-						  sizeof(struct body_##tag) };
-#endif
 STATEMENT_BODIES(BODY_DEFINE)
 
 static const u8 statement_magic[4] = { 'D', 'S', 'I', 'S' };

@@ -185,7 +185,7 @@ static int token_bytes(struct token *t, const u8 *p, size_t n, struct err *e)
 	int rc = token_sum_ok(p, n);
 
 	if (!rc)
-		rc = token_decode(t, p, n);
+		rc = token_decode(t, p, n - TOKEN_SUM);
 	if (rc)
 		return err_set(e, rc, "join token is damaged or cut off (%s): copy it again, whole", err_text(rc));
 	rc = token_open(t, &st);
