@@ -137,7 +137,7 @@ int enrol_node_decode(struct judged *j, const struct blob *node); /* into j->nod
 int enrol_node_check(struct judged *j);                           /* j->node may be bound */
 void enrol_node_fill(struct state_node *n, const struct body_node *b);
 
-int policy_check(struct judged *j);
+int policy_entry_check(struct judged *j);
 void policy_apply(struct state *s, const struct judged *j, struct state_result *ret);
 int confirm_check(struct judged *j);
 void confirm_apply(struct state *s, const struct judged *j, struct state_result *ret);

@@ -31,7 +31,7 @@ static const struct state_kind kinds[ENTRY_TYPE_MAX] = {
 	STATEMENT_ROW(VOTER_REMOVE, schema_s_node_op, S_OPERATOR, OP_NODES, .check = voter_remove_check,
 		      .live = voter_remove_live, .apply = voter_remove_apply, .about = node_op_about),
 	[ENTRY_POLICY] = { .entry = &schema_e_policy, .said = &schema_s_policy, .signer = S_OPERATOR,
-			   .op_role = OP_POLICY, .alone = true, .check = policy_check, .apply = policy_apply },
+			   .op_role = OP_POLICY, .alone = true, .check = policy_entry_check, .apply = policy_apply },
 	[ENTRY_VERDICT] = { .entry = &schema_e_verdict, .said = &schema_s_verdict, .signer = S_OPERATOR,
 			    .op_role = OP_VERDICT, .check = verdict_check, .live = verdict_live,
 			    .apply = verdict_apply, .about = verdict_about },

@@ -49,7 +49,7 @@ static int back_check(struct judged *j)
 	return 0;
 }
 
-int policy_check(struct judged *j)
+int policy_entry_check(struct judged *j)
 {
 	const struct body_s_policy *p = &j->said.policy;
 	const struct state_policy *now = &j->s->policy;
