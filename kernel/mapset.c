@@ -61,6 +61,7 @@ struct mapset {
 	struct pending *pending;
 	u32 n_pending, cap_pending;
 	u32 default_flags, n_labels, n_execs;
+	struct dsi_rule_key last_rule; /* keys rise strictly: how a duplicate is told */
 	bool resolved, armed, installed;
 	u64 arm_us;
 };
@@ -255,18 +256,34 @@ int mapset_begin(struct kern *k, const struct mapset_head *head, struct mapset *
 	return 0;
 }
 
+/* As policies/image.h orders them. */
+static int key_order(const struct dsi_rule_key *a, const struct dsi_rule_key *b)
+{
+	const u32 x[] = { a->ssid, a->tsid, a->nclass, a->qual, a->cls };
+	const u32 y[] = { b->ssid, b->tsid, b->nclass, b->qual, b->cls };
+
+	for (size_t i = 0; i < ARRAY_SIZE(x); i++)
+		if (x[i] != y[i])
+			return x[i] < y[i] ? -1 : 1;
+	return 0;
+}
+
 static int put_rules(struct mapset *m, const struct dsi_rec_rule *v, u32 n, struct err *e)
 {
 	struct dsi_rule_key *keys;
 	struct dsi_rule_value *values;
-	LIBBPF_OPTS(bpf_map_batch_opts, fresh, .elem_flags = BPF_NOEXIST);
 	u32 done = n;
 	int r = 0;
 
-	for (u32 i = 0; i < n; i++)
+	for (u32 i = 0; i < n; i++) {
+		const struct dsi_rule_key *before = i ? &v[i - 1].key : &m->last_rule;
+
 		if (!v[i].key.cls || v[i].key.cls >= DSI_CLASS_COUNT || v[i].key.nclass > DSI_NCLASS_MAX || !v[i].value.allow ||
 		    v[i].key.ssid == DSI_SID_NONE || v[i].key.tsid == DSI_SID_NONE)
 			return err_set(e, -DSI_EINVAL, "rule record out of range");
+		if (key_order(before, &v[i].key) >= 0)
+			return err_set(e, -DSI_EEXIST, "rule keys must rise: %u -> %u", v[i].key.ssid, v[i].key.tsid);
+	}
 	keys = calloc(n, sizeof(*keys));
 	values = calloc(n, sizeof(*values));
 	for (u32 i = 0; keys && values && i < n; i++) {
@@ -275,8 +292,10 @@ static int put_rules(struct mapset *m, const struct dsi_rec_rule *v, u32 n, stru
 	}
 	if (!keys || !values)
 		r = err_set(e, -DSI_ENOMEM, "%u rules", n);
-	else if (bpf_map_update_batch(m->maps[SET_RULES], keys, values, &done, &fresh))
-		r = err_errno(e, errno == EEXIST ? -DSI_EEXIST : -DSI_EIO, "rule %u", done);
+	else if (bpf_map_update_batch(m->maps[SET_RULES], keys, values, &done, NULL))
+		r = err_errno(e, -DSI_EIO, "rule %u", done);
+	else
+		m->last_rule = keys[n - 1];
 	free(keys);
 	free(values);
 	return r;

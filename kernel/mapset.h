@@ -48,7 +48,8 @@ int mapset_begin(struct kern *k, const struct mapset_head *head, struct mapset *
 /*
  * n records of one kind, any order of kinds, any number of calls. Refused without effect on the set in
  * force: unknown kind, more than announced, a record out of range (-DSI_EINVAL, -DSI_ELIMIT). Ports must
- * be disjoint ranges; a key given twice is refused (-DSI_EEXIST).
+ * be disjoint ranges; a key given twice is refused (-DSI_EEXIST). Rules come in strictly rising key order
+ * over all calls, as image_rules_for() gives them.
  */
 int mapset_put(struct mapset *m, u32 kind, const void *records, u32 n, struct err *e) DSI_MUST_CHECK;
 /* Size of one record of a kind; 0: unknown kind. */
