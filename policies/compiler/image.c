@@ -240,7 +240,7 @@ static const char *check_sids(struct image *img, enum image_section s, const u32
 		}
 		if (sid < DSI_SID_FIRST || sid >= IMAGE_SID_END)
 			return "SID out of range";
-		if (sid <= word(img, s, i - 1, 0))
+		if (i && sid <= word(img, s, i - 1, 0))
 			return "SIDs out of order";
 	}
 	return NULL;

@@ -721,6 +721,8 @@ int parse_file(struct policy *p, const char *file_name, const char *text, size_t
 
 	if (p->n_files == POLICY_FILES_MAX)
 		return -DSI_ELIMIT;
+	if (!text)
+		text = ""; /* an empty buffer of the caller */
 	p->files[p->n_files++] = (struct policy_file){ file_name, text, len };
 	if (len > POLICY_FILE_SIZE_MAX) {
 		diag_error(p, diags, whole, "larger than %d MiB", POLICY_FILE_SIZE_MAX >> 20);
