@@ -157,7 +157,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(PREFIX)/share/dsi
 stage: all
 	$(Q)rm -rf build/stage.new && $(MAKE) --no-print-directory -s install DESTDIR=$(CURDIR)/build/stage.new
-	$(Q)mkdir -p build/stage && cp -a build/stage.new/. build/stage/ && rm -rf build/stage.new
+	$(Q)mkdir -p build/stage && cp -a --remove-destination build/stage.new/. build/stage/ && rm -rf build/stage.new
 dist:
 	$(Q)mkdir -p build && git archive --prefix=dsi-$(VERSION)/ -o build/dsi-$(VERSION).tar.gz HEAD
 rpm: dist

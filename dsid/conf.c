@@ -18,7 +18,7 @@ static const struct conf_key node_keys[] = {
 	{ "", "name", CONF_STR, AT(node), .help = "Name of this node, as enrolled." },
 	{ "", "direct", CONF_STR, AT(direct), .help = "host:port at which others reach this node's direct leg." },
 	{ "", "roles", CONF_STR, AT(roles), .help = "Roles granted at enrolment. The log decides." },
-	{ "", "peers", CONF_STR, AT(peers), .help = "Direct addresses of other members, to learn the log from." },
+	{ "", "peer", CONF_LIST, AT(peers), .help = "Direct address of another member, to learn the log from; may be repeated." },
 };
 static const struct conf_key dsid_keys[] = {
 	{ "", "mode", CONF_ENUM, AT(mode), .choices = mode_names, .value = "enforcing",
@@ -70,8 +70,8 @@ u32 dsid_conf_peers(const struct dsid_conf *c, char ret[LIM_VOTERS][LIM_PATH])
 	while (n < LIM_VOTERS) {
 		size_t len;
 
-		p += strspn(p, " \t");
-		len = strcspn(p, " \t");
+		p += strspn(p, "\n");
+		len = strcspn(p, "\n");
 		if (!len)
 			break;
 		snprintf(ret[n++], LIM_PATH, "%.*s", (int)MIN(len, (size_t)LIM_PATH - 1), p);

@@ -20,7 +20,7 @@ struct dsid_conf {
 	char node[LIM_NAME];
 	char roles[LIM_NAME];
 	char direct[LIM_PATH];  /* host:port others reach our direct leg at */
-	char peers[LIM_VOTERS * LIM_PATH]; /* direct addresses of others, separated by blanks */
+	char peers[LIM_VOTERS * LIM_PATH]; /* direct addresses of others, a line each */
 	/* dsid.conf */
 	char listen[LIM_PATH];  /* empty: as direct */
 	u32 mode;               /* enum conf_mode */
