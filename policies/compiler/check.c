@@ -655,7 +655,7 @@ int policy_check(struct policy *p, struct diag_list *diags)
 	collect_confined(&c);
 	for (struct rule *r = p->rules; r && !p->arena->failed; r = r->next)
 		(void)check_rule(&c, r);
-	if (!p->name)
+	if (!p->name && !diags->errors)
 		diag_warning(p, diags, (struct pos){ UINT32_MAX, 0, 0 },
 			     "no `policy \"NAME\" { }` statement: the policy is called \"unnamed\" and enforcing");
 	if (p->arena->failed) {
