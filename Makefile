@@ -165,4 +165,4 @@ rpm: dist
 clean:
 	rm -rf build
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path '*/stage*' -prune -o -path '*/lab' -prune -o -name '*.d' -type f -print 2>/dev/null)
