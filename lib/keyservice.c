@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "lib/limits.h"
 #include "lib/link.h"
 #include "lib/sandbox.h"
+#include "lib/secret.h"
 
 enum keysvc_op { KEYSVC_PUB = 1, KEYSVC_SIGN, KEYSVC_UNWRAP, KEYSVC_DERIVE, KEYSVC_REPLY = 64 };
 enum { REPLY_MAX = 256, DERIVE_MAX = 64, CALL_MS = 5000, FDS_MAX = 8 };
@@ -253,30 +253,20 @@ static bool serve_one(const struct seeds *s, enum keyfile_kind kind, int fd, u8 
 	return !rc;
 }
 
-static struct seeds *locked_seeds(void)
-{
-	struct seeds *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (s == MAP_FAILED)
-		return NULL;
-	madvise(s, 4096, MADV_DONTDUMP);
-	madvise(s, 4096, MADV_WIPEONFORK);
-	mlock(s, 4096); /* may fail without the right: the memory is still never dumped */
-	return s;
-}
-
 void keyservice_run(int key_fd, enum keyfile_kind kind, const int *fds, size_t n_fds)
 {
 	struct pollfd p[FDS_MAX];
-	struct seeds *s = locked_seeds();
-	u8 *buf = malloc(LIM_LINK_FRAME), warm[CRYPTO_HASH];
+	struct secret *secret = secret_new(sizeof(struct seeds));
+	struct seeds *s = secret ? (struct seeds *)secret_bytes(secret) : NULL;
+	u8 *buf = malloc(LIM_LINK_FRAME);
 	struct err e = { 0 };
 	size_t live = MIN(n_fds, (size_t)FDS_MAX);
 
-	/* first use loads what OpenSSL wants to open: before the filter is on */
-	if (!s || !buf || keyfile_load_fd(key_fd, kind, s, &e) || crypto_hkdf(NULL, 0, s, 16, "x", 1, warm, sizeof(warm)) ||
-	    pub_of(s, &(struct keyfile_pub){ 0 }))
+	/* what OpenSSL wants to open, it opens before the filter is on */
+	if (!s || !buf || crypto_init() || keyfile_load_fd(key_fd, kind, s, &e)) {
+		dprintf(2, "key service: %s\n", s ? e.text : "no locked memory");
 		_exit(3);
+	}
 	close(key_fd);
 	if (sandbox_enter(kind == KEYFILE_NODE ? SANDBOX_NODE_KEYS : SANDBOX_SERVER_KEYS, &e)) {
 		dprintf(2, "key service: %s\n", e.text);
@@ -294,7 +284,7 @@ void keyservice_run(int key_fd, enum keyfile_kind kind, const int *fds, size_t n
 				live--;
 			}
 	}
-	crypto_wipe(s, sizeof(*s));
+	secret_free(secret);
 	_exit(0);
 }
 

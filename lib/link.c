@@ -435,7 +435,10 @@ int link_recv(int fd, u16 *ret_type, u32 *ret_id, void *buf, size_t cap, size_t 
 	return recv_until(fd, ret_type, ret_id, buf, cap, ret_len, 0);
 }
 
+/* A client that asks and does not listen must not hold up the others. */
+enum { REPLY_MS = 2000 };
+
 int link_reply(int fd, u16 type, u32 id, const void *p, size_t n)
 {
-	return send_until(fd, type, id, p, n, 0);
+	return send_until(fd, type, id, p, n, now_ms() + REPLY_MS);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Fork and re-exec. Between fork and exec only async-signal-safe calls. */
+/*
+ * Fork and re-exec. Between fork and exec only async-signal-safe calls. Must never: let a descriptor through
+ * that was not named, or the environment, or a blocked or ignored signal.
+ */
 #include "lib/privsep.h"
 
 #include <errno.h>
@@ -13,25 +16,45 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { HIGH = 64, ARGS_MAX = 16 }; /* descriptors are first moved out of each other's way */
+enum { HIGH = 64, ARGS_MAX = 16 };
+
+/* First all up and out of each other's way, to free numbers from HIGH on, then down to their places. */
+static bool place_fds(const struct privsep_child *c)
+{
+	int high[PRIVSEP_FDS_MAX];
+
+	for (int i = 0; i < c->n_fds; i++) {
+		high[i] = c->fds[i] < 0 ? -1 : fcntl(c->fds[i], F_DUPFD_CLOEXEC, HIGH);
+		if (c->fds[i] >= 0 && high[i] < 0)
+			return false;
+	}
+	for (int i = 0; i < c->n_fds; i++) {
+		if (high[i] < 0)
+			close(PRIVSEP_FD + i);
+		else if (dup2(high[i], PRIVSEP_FD + i) < 0)
+			return false;
+	}
+	return !syscall(SYS_close_range, PRIVSEP_FD + c->n_fds, ~0u, 0);
+}
+
+static void plain_signals(void)
+{
+	sigset_t none;
+
+	for (int s = 1; s < NSIG; s++)
+		signal(s, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
 
 static void child_exec(const struct privsep_child *c, char **argv, pid_t parent)
 {
 	static char *const no_env[] = { NULL };
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(127);
-	for (int i = 0; i < c->n_fds; i++)
-		if (c->fds[i] >= 0 && dup2(c->fds[i], HIGH + i) < 0)
-			_exit(127);
-	for (int i = 0; i < c->n_fds; i++)
-		if (c->fds[i] < 0)
-			close(PRIVSEP_FD + i);
-		else if (dup2(HIGH + i, PRIVSEP_FD + i) < 0)
-			_exit(127);
-	syscall(SYS_close_range, PRIVSEP_FD + c->n_fds, ~0u, 0);
-	execve("/proc/self/exe", argv, no_env);
+	plain_signals();
+	if (getppid() == parent && place_fds(c))
+		execve("/proc/self/exe", argv, no_env);
 	_exit(127);
 }
 
@@ -41,6 +64,7 @@ int privsep_spawn(const char *program, const struct privsep_child *c, int *ret_p
 	pid_t parent = getpid(), pid;
 	int n = 0;
 
+	assert(c->n_fds <= PRIVSEP_FDS_MAX);
 	snprintf(title, sizeof(title), "%s: %s", program, c->role);
 	argv[n++] = title;
 	argv[n++] = (char *)"-x";

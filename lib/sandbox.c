@@ -97,15 +97,50 @@ static int drop_ids(const char *user, struct err *e)
 	return 0;
 }
 
+/* Root's work that is left to the monitor; init/dsid.service bounds the same list. */
+static const cap_value_t caps_monitor[] = {
+	CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_RESOURCE, CAP_SETUID, CAP_SETGID, CAP_KILL,
+	CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, CAP_IPC_LOCK, CAP_CHOWN, CAP_FOWNER,
+};
+
+/* Only what is both in the list and held: a container or unit may have taken some away already. */
+static int keep_caps(const cap_value_t *list, size_t n, struct err *e)
+{
+	cap_t have = cap_get_proc(), want = cap_init();
+	int rc = have && want ? 0 : -1;
+
+	for (size_t i = 0; i < n && !rc; i++) {
+		cap_flag_value_t v = CAP_CLEAR;
+
+		rc = cap_get_flag(have, list[i], CAP_PERMITTED, &v);
+		if (!rc && v == CAP_SET)
+			rc = cap_set_flag(want, CAP_PERMITTED, 1, &list[i], CAP_SET) ||
+			     cap_set_flag(want, CAP_EFFECTIVE, 1, &list[i], CAP_SET);
+	}
+	if (!rc)
+		rc = cap_set_proc(want);
+	cap_free(have);
+	cap_free(want);
+	return rc ? err_errno(e, -DSI_EPERM, "drop capabilities") : 0;
+}
+
 static int drop_caps(struct err *e)
 {
-	cap_t none = cap_init();
-	int rc = none ? cap_set_proc(none) : -1;
+	int rc = keep_caps(NULL, 0, e);
 
-	cap_free(none);
-	if (!rc && geteuid())
-		rc = prctl(PR_SET_DUMPABLE, 0); /* changing ids may have raised it */
-	return rc ? err_errno(e, -DSI_EPERM, "drop capabilities") : 0;
+	if (!rc && geteuid() && prctl(PR_SET_DUMPABLE, 0)) /* changing ids may have raised it */
+		rc = err_errno(e, -DSI_EPERM, "forbid dumps");
+	return rc;
+}
+
+/* A build for finding missing rules (-DDSI_SECCOMP_TEST, never installed) may log instead: DSI_SECCOMP=log. */
+static u32 refusal(void)
+{
+#ifdef DSI_SECCOMP_TEST
+	if (getenv("DSI_SECCOMP") && !strcmp(getenv("DSI_SECCOMP"), "log"))
+		return SCMP_ACT_LOG;
+#endif
+	return SCMP_ACT_KILL_PROCESS;
 }
 
 static int install_filter(enum filter f, struct err *e)
@@ -115,11 +150,7 @@ static int install_filter(enum filter f, struct err *e)
 
 	if (f == FILTER_NONE)
 		return 0;
-#ifdef DSI_SECCOMP_TEST /* never defined in what is installed */
-	if (getenv("DSI_SECCOMP") && !strcmp(getenv("DSI_SECCOMP"), "off"))
-		return 0;
-#endif
-	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	ctx = seccomp_init(refusal());
 	if (!ctx)
 		return err_set(e, -DSI_ENOMEM, "system-call filter");
 	for (int s = 0; s < 2 && !rc; s++)
@@ -140,6 +171,8 @@ int sandbox_enter(enum sandbox_profile p, struct err *e)
 		rc = drop_ids(profile_table[p].user, e);
 		if (!rc)
 			rc = drop_caps(e);
+	} else {
+		rc = keep_caps(caps_monitor, ARRAY_SIZE(caps_monitor), e);
 	}
 	if (!rc && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		rc = err_errno(e, -DSI_EPERM, "no_new_privs");
