@@ -74,7 +74,7 @@ struct dsi_state {
 	dsi_u32 active;         /* generation; slot = active % DSI_SLOTS; 0: no policy yet. Read once per hook */
 	dsi_u32 own_nid;        /* 0: not enrolled */
 	dsi_u32 guard;          /* enum dsi_guard */
-	dsi_u32 revalidate;     /* != 0: armed programs judge what is already open */
+	dsi_u32 revalidate;     /* enum dsi_revalidate */
 	dsi_u32 quarantined;    /* nodes suspended or revoked */
 	dsi_u32 rate;           /* events per second and subject; 0: no limit */
 	dsi_u32 flags;          /* enum dsi_state_flag */
@@ -86,6 +86,12 @@ struct dsi_state {
 	dsi_u64 reserved[3];
 	struct dsi_slot slots[DSI_SLOTS];
 	struct dsi_exempt exempt[DSI_EXEMPT_MAX];
+};
+
+enum dsi_revalidate {
+	DSI_REVALIDATE_OFF,
+	DSI_REVALIDATE_LOST,    /* the other slot still holds the policy before: who loses a right is stopped */
+	DSI_REVALIDATE_STOPPED, /* it is being refilled: who was stopped stays so */
 };
 
 enum dsi_state_flag {
@@ -222,7 +228,7 @@ struct dsi_conn {
 
 /* --- iterators (driven by kernel/ only, not a format) --------------------------------------------- */
 
-enum dsi_scan_op { DSI_SCAN_TELL, DSI_SCAN_LABEL, DSI_SCAN_EXECS };
+enum dsi_scan_op { DSI_SCAN_TELL, DSI_SCAN_LABEL, DSI_SCAN_EXECS, DSI_SCAN_POLICY, DSI_SCAN_NODES };
 
 /* What the next iterator run is to do. */
 struct dsi_scan {
@@ -234,6 +240,27 @@ struct dsi_scan {
 struct dsi_scan_task {
 	dsi_u32 pid, tgid, sid, changed;
 };
+/* A connection, an open file or a mapping whose right is gone. */
+struct dsi_scan_sock {
+	struct dsi_addr local, remote;
+	dsi_u16 lport, rport;
+	dsi_u8 family, state, gone, destroyed; /* gone: offender; else only counted */
+};
+struct dsi_scan_open {
+	dsi_u32 pid, fd; /* of a mapping: 0 */
+	dsi_u32 gone, zero;
+};
+/* Files that stay stopped: (subject, inode) that had a right and lost it. */
+struct dsi_stop_key {
+	dsi_u64 ino;
+	dsi_u32 dev;
+	dsi_u32 ssid;
+};
+/* Local ports that somebody listens on, found on the way by the connection sweep. */
+struct dsi_listening {
+	dsi_u8 bits[8192];
+};
+enum { DSI_STOPPED_MAX = 4096 };
 /* Where an open descriptor points, as the kernel names it. */
 struct dsi_scan_fd {
 	dsi_u64 ino;

@@ -15,5 +15,7 @@
 #include "kernel/hook_net.bpf.h"
 #include "kernel/wirelabel.bpf.h"
 #include "kernel/scan.bpf.h"
+#include "kernel/reval.bpf.h"
+#include "kernel/quarantine.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

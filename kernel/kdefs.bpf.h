@@ -38,12 +38,16 @@ enum {
 	PF_KTHREAD = 0x00200000,
 	FMODE_READ = 1,
 	FMODE_WRITE = 2,
+	FMODE_PATH = 0x4000,
+	SB_NOUSER_BIT = 31,
 	FMODE_EXEC = 0x20,       /* in f_flags of a file opened by exec */
 	FMODE_NOACCOUNT = 0x20000000, /* opened by a stacked filesystem; the file above was judged */
 	O_TRUNC_ = 01000,
 	O_APPEND_ = 02000,
 	PROT_EXEC_ = 4,
 	VM_READ_ = 1,
+	VM_WRITE_ = 2,
+	VM_SHARED_ = 8,
 	VM_EXEC_ = 4,
 	MAY_EXEC = 1,
 	MAY_WRITE = 2,
@@ -90,6 +94,7 @@ struct qstr {
 
 struct super_block {
 	u32 s_dev;
+	unsigned long s_flags;
 	unsigned long s_magic;
 };
 
@@ -195,6 +200,8 @@ struct socket {
 	short type;
 	struct sock *sk;
 };
+
+struct tcp_sock;
 
 struct request_sock {
 	struct sock_common __req_common;

@@ -27,7 +27,9 @@
 	X(STATS, "stats")                                                                             \
 	X(RATES, "rates")                                                                             \
 	X(EVENTS, "events")                                                                           \
-	X(SCAN, "scan")
+	X(SCAN, "scan")                                                                               \
+	X(STOPPED, "stopped")                                                                         \
+	X(LISTENING, "listening")
 
 enum kern_map {
 #define X(id, name) KM_##id,
@@ -80,7 +82,14 @@ enum kern_when { WHEN_ALWAYS, WHEN_SETATTR_PLAIN, WHEN_SETATTR_IDMAP, WHEN_SOCK_
 	X(SOCKOPS, dsi_sockops, CGROUP, ALWAYS)                                                       \
 	X(SCAN_TASKS, dsi_scan_tasks, RUN, ALWAYS)                                                    \
 	X(SCAN_FDS, dsi_scan_fds, RUN, ALWAYS)                                                        \
-	X(SCAN_SOCKS, dsi_scan_socks, RUN, ALWAYS)
+	X(SCAN_SOCKS, dsi_scan_socks, RUN, ALWAYS)                                                    \
+	X(FILE_PERMISSION, dsi_file_permission, ARM, ALWAYS)                                          \
+	X(QUARANTINE_IN, dsi_quarantine_in, ARM_CGROUP, ALWAYS)                                       \
+	X(QUARANTINE_OUT, dsi_quarantine_out, ARM_CGROUP, ALWAYS)                                     \
+	X(SWEEP_FILES, dsi_sweep_files, RUN, ALWAYS)                                                  \
+	X(SWEEP_MAPS, dsi_sweep_maps, RUN, ALWAYS)                                                    \
+	X(SWEEP_TCP, dsi_sweep_tcp, RUN, NO_SOCK_DESTROY)                                             \
+	X(DESTROY_TCP, dsi_destroy_tcp, RUN, SOCK_DESTROY)
 
 enum kern_prog {
 #define X(id, name, hold, when) KP_##id,

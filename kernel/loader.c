@@ -321,6 +321,7 @@ static int adopt(struct kern *k, bool *ret_found, struct err *e)
 		if (kern_progs[i].hold == HOLD_ARM || kern_progs[i].hold == HOLD_ARM_CGROUP)
 			k->armed[i] = get_pin(k, "links", kern_progs[i].name);
 	}
+	k->offenders = k->state->revalidate != DSI_REVALIDATE_OFF; /* sweep_tick() will tell */
 	*ret_found = true;
 	return 0;
 }

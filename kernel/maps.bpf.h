@@ -66,6 +66,9 @@ TABLE(addrs, BPF_MAP_TYPE_HASH, DSI_ADDRS_MAX, 0, struct dsi_addr, u32);
 TABLE(conns, BPF_MAP_TYPE_LRU_HASH, DSI_CONNS_MAX, 0, struct dsi_conn_key, struct dsi_conn);
 TABLE(stats, BPF_MAP_TYPE_PERCPU_ARRAY, DSI_STAT_COUNT, 0, u32, u64);
 
+TABLE(stopped, BPF_MAP_TYPE_LRU_HASH, DSI_STOPPED_MAX, 0, struct dsi_stop_key, u32);
+TABLE(listening, BPF_MAP_TYPE_ARRAY, 1, 0, u32, struct dsi_listening);
+
 /* Per subject, for the rate limit of events. */
 struct rate {
 	u64 window; /* its first event, ns */

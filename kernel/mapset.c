@@ -437,8 +437,14 @@ int mapset_prepare(struct mapset *m, struct err *e)
 		if (m->got[i] != m->head.counts[i])
 			return err_set(e, -DSI_EINVAL, "%u of %u records of kind %u arrived", m->got[i], m->head.counts[i], i);
 	r = mapset_resolve(m, e);
-	if (!r && !m->installed)
+	if (!r && !m->installed) {
+		/* the slot to be filled is the one that armed programs compare with */
+		if (m->k->state->revalidate) {
+			__atomic_store_n(&m->k->state->revalidate, DSI_REVALIDATE_STOPPED, __ATOMIC_SEQ_CST);
+			kern_settle();
+		}
 		r = mapset_install(m, next % DSI_SLOTS, e);
+	}
 	if (!r && !m->armed && m->k->state->active) {
 		u64 t = kern_now_us();
 
@@ -517,6 +523,8 @@ int mapset_commit(struct mapset *m, struct mapset_report *ret, struct err *e)
 	}
 	t = kern_now_us();
 	__atomic_store_n(&k->state->active, next, __ATOMIC_SEQ_CST);
+	if (m->armed)
+		__atomic_store_n(&k->state->revalidate, DSI_REVALIDATE_LOST, __ATOMIC_SEQ_CST);
 	kern_settle();
 	ret->swap_us = kern_now_us() - t;
 	/* In force. What follows can fail without undoing it; the caller sees the error and the generation. */

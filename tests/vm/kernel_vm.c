@@ -994,7 +994,6 @@ static int syn(const struct craft *c)
 static void test_remote(void)
 {
 	struct craft good = { .sport = 40001, .isn = 1000, .sid = APP, .nid = 3, .keygen = 5, .key = key3 }, c;
-	struct err e = { 0 };
 	u32 from = events->n;
 	const struct dsi_event *ev;
 	double t;
@@ -1065,6 +1064,73 @@ static void test_outside(void)
 	r = DO_NS2("10.9.0.1", "8081");
 	check(r == 0, "the same with a rule for outside: accepted (%s)", strerror(r));
 	stop(&open);
+}
+
+/* A member is suspended while it is connected. Its true label and everything else from there is refused. */
+static void test_suspended(void)
+{
+	struct craft good = { .sport = 40101, .isn = 7000, .sid = APP, .nid = 3, .keygen = 5, .key = key3 };
+	struct actor talk;
+	struct sweep_report rep;
+	struct kern_status st;
+	struct err e = { 0 };
+	u32 from = events->n;
+	struct sockaddr_storage to;
+	socklen_t n = address(&to, "10.9.0.2", 9);
+	int udp = socket(AF_INET, SOCK_DGRAM, 0), opened;
+	u64 before;
+	pid_t p;
+	int s;
+
+	check(sendto(udp, "x", 1, 0, (struct sockaddr *)&to, n) == 1, "UDP to an address before");
+	/* an established connection with that address: outside at first, then the address becomes node 2's */
+	struct actor open = START(SRVX, "serve", "8081", "0.0.0.0");
+	char c;
+
+	if (read(open.out, &c, 1) != 1)
+		printf("# no server\n");
+	int in[2], out[2];
+	if (pipe(in) || pipe(out))
+		abort();
+	p = fork();
+	if (!p) {
+		in_ns2();
+		dup2(in[0], 0), dup2(out[1], 1);
+		for (int i = 3; i < 64; i++)
+			close(i);
+		execl("/srv/bin/plain", "plain", "do", "retalk", "10.9.0.1", "8081", NULL);
+		_exit(99);
+	}
+	talk = (struct actor){ p, in[1], out[0] };
+	close(in[0]), close(out[1]);
+	check(ask(&talk) == '.', "a connection from there works");
+	check(!node(2, DSI_NODE_MEMBER, "10.9.0.2", NULL, key3, 1, NULL, NULL) && ask(&talk) == '.', "the address is a member's now");
+	check(!node(2, DSI_NODE_SUSPENDED, "10.9.0.2", NULL, key3, 1, NULL, &rep), "suspended");
+	printf("# sweep %llu us, %u of %u destroyed\n", (unsigned long long)rep.us, rep.sockets_destroyed, rep.sockets_seen);
+	check(rep.sockets_destroyed == 1 && ask(&talk) == '!', "its live connection is cut");
+	kern_status(k, &st, &e);
+	before = st.stats[DSI_STAT_QUARANTINE_DROPS];
+	check(sendto(udp, "x", 1, 0, (struct sockaddr *)&to, n) < 0 && errno == EPERM, "UDP to it is refused");
+	s = DO_NS2("10.9.0.1", "8081");
+	check(s == ECONNREFUSED && event_wait(from, DSI_REASON_SUSPENDED, DSI_SID_OUTSIDE, SRV), "a new connection from it hears it at once (%s)",
+	      strerror(s));
+	kern_status(k, &st, &e);
+	check(st.stats[DSI_STAT_QUARANTINE_DROPS] > before, "and is counted");
+	check(!kern_exempt_set(k, (struct dsi_exempt[]){ { PORT_EXEMPT, IPPROTO_UDP, DSI_EXEMPT_REVOKED } }, 1, &e), "ring port exempt");
+	((struct sockaddr_in *)&to)->sin_port = htons(PORT_EXEMPT);
+	check(sendto(udp, "x", 1, 0, (struct sockaddr *)&to, n) == 1, "the ring's port stays open");
+	check(syn(&good) == 0x12, "another member is not disturbed");
+	node(3, DSI_NODE_REVOKED, "10.9.0.77", NULL, key3, 5, NULL, NULL);
+	good.sport++;
+	opened = syn(&good);
+	check(opened == 0x14 && event_wait(from, DSI_REASON_REVOKED, DSI_SID_OUTSIDE, SRV), "revoked: a true label is refused (%x)", opened);
+	node(2, DSI_NODE_NONE, NULL, NULL, NULL, 0, NULL, NULL);
+	check(!node(3, DSI_NODE_MEMBER, "10.9.0.77", NULL, key3, 5, key3_old, NULL) && !kern_state(k)->quarantined, "back to before");
+	((struct sockaddr_in *)&to)->sin_port = htons(9);
+	check(sendto(udp, "x", 1, 0, (struct sockaddr *)&to, n) == 1, "packets pass again");
+	stop(&open);
+	stop(&talk);
+	close(udp);
 }
 
 static void test_swap(void)
@@ -1231,6 +1297,7 @@ int main(int argc, char **argv)
 	test_loopback();
 	test_remote();
 	test_outside();
+	test_suspended();
 	test_swap();
 	test_preempt();
 	test_retry();
