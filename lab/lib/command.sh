@@ -118,6 +118,7 @@ stage_check() {
 
 command_up() {
 	command_up_options "$@"
+	stage_check
 	state_init
 	state_lock
 	if state_exists; then
@@ -126,7 +127,6 @@ command_up() {
 	local start id ids=()
 	start=$(now_ms)
 	need_tool ip nsenter unshare flock realpath
-	stage_check
 	cache_init
 	root_ensure
 	if [[ $KIND = vm ]]; then

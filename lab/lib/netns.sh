@@ -3,8 +3,10 @@
 # network, mounts, IPC, host name and processes, no systemd. Also without root,
 # in a user namespace; then a node has one user, root, which is you.
 
-netns_prepare() {
-	[[ -w /proc/self/uid_map || $EUID = 0 ]] || true
+netns_prepare() { # whole lab, once, before the first node
+	((EUID == 0)) || unshare --map-root-user --net true 2>/dev/null ||
+		die "$EX_PRIV" "this kernel gives you no user namespaces (sysctl user.max_user_namespaces," \
+			"kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns); use sudo"
 }
 
 netns_make() { # ID
@@ -16,13 +18,18 @@ netns_make() { # ID
 }
 
 netns_start() { # ID [APPEND]: kernel arguments mean nothing here
-	local name=n$1 dir=$LAB/nodes/n$1 user=()
+	local name=n$1 dir=$LAB/nodes/n$1 stage=$STAGE user=()
 	[[ ! ${2-} ]] || die "$EX_USAGE" "a netns node has no kernel of its own, so no --append"
 	rm -f "$dir/pid.new" "$dir/ready"
-	((EUID == 0)) || user=(nsenter -t "$(proc_pid holder)" -U --preserve-credentials)
+	if ((EUID != 0)); then
+		user=(nsenter -t "$(proc_pid holder)" -U --preserve-credentials)
+		stage=$dir/stage # a copy that is ours: see root_copy_own
+		rm -rf "$stage"
+		cp -dR --preserve=mode,timestamps,links "$STAGE" "$stage"
+	fi
 	proc_spawn "$name.unshare" "$dir/console.log" "${user[@]}" \
 		unshare --net --mount --ipc --uts --pid --fork --kill-child --propagation private \
-		"$LAB_SHARE/guest/netns-init" "$ROOT" "$STAGE" "$dir" "$name"
+		"$LAB_SHARE/guest/netns-init" "$ROOT" "$stage" "$dir" "$name"
 	wait_until 30 netns_init_done "$name" || true
 	[[ -s $dir/pid.new ]] || die "$EX_ERROR" "$name does not start: $(tail -n 2 "$dir/console.log")"
 	proc_record "$name" "$(cat "$dir/pid.new")"

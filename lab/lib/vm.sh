@@ -48,7 +48,7 @@ vm_ssh_config() {
 
 vm_accel() { # prints kvm or tcg
 	local memo key
-	key="$(uname -r) $(qemu-system-x86_64 --version | head -n 1)"
+	key="$(uname -r) $(qemu-system-x86_64 --version | head -n 1) $(grep -m 1 'model name' /proc/cpuinfo) $([[ -w /dev/kvm ]] && echo kvm)"
 	memo=$CACHE/accel-$(printf '%s' "$key" | sha256sum | cut -c1-8)
 	[[ -f $memo ]] || { vm_kvm_works && echo kvm || echo tcg; } >"$memo"
 	cat "$memo"
@@ -60,7 +60,7 @@ vm_kvm_works() {
 	local log
 	log=$(mktemp "$CACHE/kvm.XXXXXX")
 	# The initrd without a seed says so and powers off: a whole boot in a second.
-	timeout -k 1 20 qemu-system-x86_64 -accel kvm -cpu host -m 256 -nodefaults -display none -no-reboot \
+	timeout -k 1 10 qemu-system-x86_64 -accel kvm -cpu host -m 256 -nodefaults -display none -no-reboot \
 		-kernel "$KERNEL_DIR/vmlinuz" -initrd "$INITRD" -append "console=ttyS0 panic=-1" \
 		-serial "file:$log" >/dev/null 2>&1 || true
 	local ok=1

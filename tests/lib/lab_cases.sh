@@ -2,20 +2,25 @@
 # What dsi-lab promises for both kinds of node; used by netns/10-lab.sh and
 # vm/10-lab.sh. LIMIT is how many seconds corosync may take to notice.
 
-# What a lab could leave on this machine, apart from its processes.
+# What a lab could leave on this machine, apart from its processes. Other labs
+# may be at work meanwhile: of their kind of directory only ours count.
 machine_state() {
 	ip netns
 	ip -o link | awk '{ print $2 }' | sort
 	awk '{ print $5 }' /proc/self/mountinfo | sort
 	nft list ruleset 2>/dev/null
-	ls /run
-	find /tmp /run -maxdepth 1 -name 'dsi-lab*'
+	find /run -maxdepth 1 ! -name 'dsi-lab-*' | sort
+	find /run /tmp -maxdepth 1 -name "dsi-lab-*$(lab_id "$DSI_LAB")"
+}
+
+lab_id() { # DIR: as in lab/lib/state.sh
+	printf '%s' "$(realpath -m "$1")" | sha256sum | cut -c1-8
 }
 
 # Processes that belong to the lab in $1 (alive, whoever their parent is).
 lab_processes() {
 	local id file
-	id=$(printf '%s' "$(realpath -m "$1")" | sha256sum | cut -c1-8)
+	id=$(lab_id "$1")
 	for file in /proc/[0-9]*; do
 		if grep -qzxF "DSI_LAB_ID=$id" "$file/environ" 2>/dev/null ||
 			{ tr '\0' ' ' <"$file/cmdline" | grep -F -- "$1/" | grep -qv lab_processes; } 2>/dev/null; then

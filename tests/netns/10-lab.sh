@@ -24,9 +24,19 @@ case_power
 case_pause
 
 case_second_lab() {
-	local first=$DSI_LAB
+	local first=$DSI_LAB stage
 	DSI_LAB=${first}2
-	assert_ok "a second lab beside the first" lab up --kind netns --nodes 2
+	stage=$(mktemp -d)
+	mkdir -p "$stage/usr/bin" "$stage/usr/lib/sysusers.d"
+	printf '#!/bin/sh\necho staged\n' >"$stage/usr/bin/staged"
+	chmod 755 "$stage/usr/bin/staged" "$stage"
+	echo 'u _dsitest - "a test"' >"$stage/usr/lib/sysusers.d/dsi-test.conf"
+	assert_ok "a second lab beside the first" lab up --kind netns --nodes 2 --stage "$stage"
+	assert_eq "staged" "$(on n1 staged)" "the staging tree is laid over the root"
+	assert_ok "its system users are there" on n1 id -u _dsitest
+	mkdir "$stage/lib"
+	assert_status 1 "a stage that would hide /lib is refused" lab --dir "${first}3" up --kind netns --stage "$stage"
+	rm -rf "$stage"
 	assert_eq "2 Yes" "$(cluster_of n1)" "it has its own two members"
 	assert_ok "its down" lab down
 	DSI_LAB=$first
