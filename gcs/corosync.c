@@ -209,24 +209,24 @@ static void disconnect(struct corosync *c)
 	c->broken = NULL;
 }
 
-/* First say that there is no view, then tidy up. */
+/* First say that there is no view, then tidy up: finalizing a dead daemon's handles takes seconds. */
 static void lost(struct corosync *c, const char *why)
 {
 	bool tell = c->announced || strcmp(why, c->why) != 0;
 	char text[sizeof(c->why)];
 
-	snprintf(text, sizeof(text), "%s", why);
+	snprintf(text, sizeof(text), "%s", why); /* it may be c->why itself */
 	memcpy(c->why, text, sizeof(text));
 	c->announced = false;
-	disconnect(c);
+	if (tell)
+		c->ops->events.down(c->ctx, c->why);
 	loop_timer_set(c->flush_timer, 0);
 	loop_timer_set(c->stall_timer, 0);
 	queue_drop(c);
+	disconnect(c);
 	if (!c->reader_full)
 		loop_timer_set(c->connect_timer, c->backoff);
 	c->backoff = MIN(c->backoff * 2, backoff_max);
-	if (tell)
-		c->ops->events.down(c->ctx, c->why);
 }
 
 static const char *cs_text(cs_error_t rc)

@@ -293,11 +293,11 @@ int main(void)
 	u64 first = seed = seed ? seed : 1;
 	fixture_keys_start(&A.k, KEYFILE_NODE);
 	fixture_keys_start(&B.k, KEYFILE_NODE);
-	test_mutations();
-	test_replay();
-	test_replay_after_restart();
-	test_garbage();
-	test_insider_bodies();
+	RUN(test_mutations);
+	RUN(test_replay);
+	RUN(test_replay_after_restart);
+	RUN(test_garbage);
+	RUN(test_insider_bodies);
 	session_free(A.s);
 	session_free(B.s);
 	fixture_keys_stop(&A.k);

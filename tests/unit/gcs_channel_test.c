@@ -417,13 +417,13 @@ static void test_view_strict(void)
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
-	test_view_strict();
-	test_nonsense();
-	test_credit_forged();
-	test_deliver_without_view();
-	test_whole();
-	test_flood();
-	test_credit();
-	test_crash();
+	RUN(test_view_strict);
+	RUN(test_nonsense);
+	RUN(test_credit_forged);
+	RUN(test_deliver_without_view);
+	RUN(test_whole);
+	RUN(test_flood);
+	RUN(test_credit);
+	RUN(test_crash);
 	return fixture_end("gcs_channel");
 }

@@ -25,7 +25,10 @@ static const struct envelope sample = {
 	.body_len = 4,
 };
 
-static void make(struct wbuf *w, const u8 seed[CRYPTO_SEED])
+static struct wbuf W, *const w = &W;
+static u8 pub[CRYPTO_PUB];
+
+static void make(const u8 seed[CRYPTO_SEED])
 {
 	u8 sig[CRYPTO_SIG];
 
@@ -36,7 +39,7 @@ static void make(struct wbuf *w, const u8 seed[CRYPTO_SEED])
 	MUST(wbuf_ok(w));
 }
 
-static void test_bytes(struct wbuf *w)
+static void test_bytes(void)
 {
 	char hex[2 * 24 + 1];
 
@@ -54,7 +57,7 @@ static void test_bytes(struct wbuf *w)
 	CHECK(memcmp(w->data + ENVELOPE_HEADER, "body", 4) == 0);
 }
 
-static void test_parse(struct wbuf *w)
+static void test_parse(void)
 {
 	struct envelope v;
 
@@ -68,7 +71,7 @@ static void test_parse(struct wbuf *w)
 	CHECK(envelope_prio(&v) == GCS_BULK);
 }
 
-static void test_lengths(struct wbuf *w)
+static void test_lengths(void)
 {
 	static u8 big[LIM_RING_MSG + 1];
 	struct envelope v;
@@ -84,7 +87,7 @@ static void test_lengths(struct wbuf *w)
 	CHECK(envelope_parse(&v, big, w->len) == -DSI_EPARSE);
 }
 
-static void test_verify(struct wbuf *w, const u8 pub[CRYPTO_PUB])
+static void test_verify(void)
 {
 	CHECK(envelope_verify(w->data, w->len, pub) == 0);
 	for (size_t i = 0; i < w->len; i++) {
@@ -97,16 +100,15 @@ static void test_verify(struct wbuf *w, const u8 pub[CRYPTO_PUB])
 
 int main(void)
 {
-	u8 seed[CRYPTO_SEED] = { 42 }, pub[CRYPTO_PUB];
-	struct wbuf w;
+	u8 seed[CRYPTO_SEED] = { 42 };
 
 	MUST(crypto_sign_pub(seed, pub) == 0);
-	wbuf_init(&w, LIM_RING_MSG);
-	make(&w, seed);
-	test_bytes(&w);
-	test_parse(&w);
-	test_lengths(&w);
-	test_verify(&w, pub);
-	wbuf_fini(&w);
+	wbuf_init(w, LIM_RING_MSG);
+	make(seed);
+	RUN(test_bytes);
+	RUN(test_parse);
+	RUN(test_lengths);
+	RUN(test_verify);
+	wbuf_fini(w);
 	return fixture_end("gcs_envelope");
 }

@@ -14,7 +14,16 @@
 
 #include "lib/keyservice.h"
 
-static int fixture_failed;
+static int fixture_failed, fixture_cases, fixture_bad;
+
+/* One test function, counted as a case. */
+#define RUN(fn)                                                                                        \
+	do {                                                                                           \
+		int before_ = fixture_failed;                                                          \
+		fn();                                                                                  \
+		fixture_cases++;                                                                       \
+		fixture_bad += fixture_failed > before_;                                               \
+	} while (0)
 
 #define CHECK(cond)                                                                                    \
 	do {                                                                                           \
@@ -75,9 +84,13 @@ static inline void fixture_keys_stop(struct fixture_keys *k)
 	waitpid(k->pid, NULL, 0);
 }
 
+/* What tests/run reads; the exit status of main(). */
 static inline int fixture_end(const char *name)
 {
-	printf("%s: %s\n", name, fixture_failed ? "FAILED" : "ok");
+	if (fixture_failed > 0 && fixture_bad == 0)
+		fixture_cases = fixture_bad = 1;
+	printf("%s: %s\nRESULT %d %d 0\n", name, fixture_failed ? "FAILED" : "ok", fixture_cases - fixture_bad,
+	       fixture_bad);
 	return fixture_failed != 0;
 }
 

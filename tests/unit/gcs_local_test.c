@@ -139,8 +139,8 @@ static void test_session(void)
 
 int main(void)
 {
-	test_order();
-	test_bounds();
-	test_session();
+	RUN(test_order);
+	RUN(test_bounds);
+	RUN(test_session);
 	return fixture_end("gcs_local");
 }

@@ -86,8 +86,8 @@ static void test_seal(void)
 
 int main(void)
 {
-	test_ring();
-	test_subkey();
-	test_seal();
+	RUN(test_ring);
+	RUN(test_subkey);
+	RUN(test_seal);
 	return fixture_end("gcs_seal");
 }

@@ -719,25 +719,25 @@ static void test_config(void)
 int main(void)
 {
 	set_up();
-	test_agreed();
-	test_send_rules();
-	test_hello_first();
-	test_shape();
-	test_sender();
-	test_bits();
-	test_sequence();
-	test_priorities();
-	test_own_gap();
-	test_incarnation();
-	test_hello_rules();
-	test_views();
-	test_quorum_opens_nothing();
-	test_term();
-	test_types();
-	test_sealed();
-	test_sealed_stolen();
-	test_counting();
-	test_config();
+	RUN(test_agreed);
+	RUN(test_send_rules);
+	RUN(test_hello_first);
+	RUN(test_shape);
+	RUN(test_sender);
+	RUN(test_bits);
+	RUN(test_sequence);
+	RUN(test_priorities);
+	RUN(test_own_gap);
+	RUN(test_incarnation);
+	RUN(test_hello_rules);
+	RUN(test_views);
+	RUN(test_quorum_opens_nothing);
+	RUN(test_term);
+	RUN(test_types);
+	RUN(test_sealed);
+	RUN(test_sealed_stolen);
+	RUN(test_counting);
+	RUN(test_config);
 	for (int i = 0; i < REFUSED_COUNT; i++)
 		if (!covered[i]) {
 			fprintf(stderr, "refusal %s never occurred\n", session_refusal_name((enum session_refusal)i));
