@@ -192,14 +192,6 @@ static json_t *submit_args(const struct wbuf *statement, const char *blob_hex, u
 	return args;
 }
 
-static u64 monotonic_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
-}
-
 /* Worth asking again with the same request: nothing was decided, or nobody knows. */
 static bool again(int code)
 {
@@ -228,10 +220,10 @@ int authority_submit(struct cli *c, const struct wbuf *statement, const char *bl
 	if (r < 0)
 		return err_wrap(e, "--timeout");
 	wait_ms = MIN(wait_ms, MIN(seconds, 86400) * 1000);
-	until = monotonic_ms() + seconds * 1000;
+	until = cli_monotonic_ms() + seconds * 1000;
 	for (;; retried = true) {
 		r = submit_once(c, statement, blob_hex, wait_ms, ret, e);
-		if (!again(r) || monotonic_ms() >= until)
+		if (!again(r) || cli_monotonic_ms() >= until)
 			break;
 		nanosleep(&pause, NULL);
 	}

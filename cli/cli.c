@@ -31,6 +31,14 @@ static u64 wall_ms_now(void)
 	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
 }
 
+u64 cli_monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (u64)ts.tv_sec * 1000 + (u64)ts.tv_nsec / 1000000;
+}
+
 void cli_init(struct cli *c, FILE *out, FILE *log)
 {
 	*c = (struct cli){ .out = out, .log = log, .root = "", .transport = client_transport_ipc, .wall_ms = wall_ms_now };

@@ -100,6 +100,8 @@ int cli_show(struct cli *c, json_t *doc, cli_text_fn *text);
 /* A line of progress on stderr, unless --quiet. */
 void cli_say(struct cli *c, const char *fmt, ...) DSI_PRINTF(2, 3);
 
+u64 cli_monotonic_ms(void); /* for deadlines */
+
 /* path below --root; false when it does not fit. */
 enum { CLI_PATH = 4096 };
 bool cli_path(const struct cli *c, const char *path, char ret[CLI_PATH]);

@@ -16,7 +16,7 @@ static json_t *denial_row(const json_t *d)
 {
 	const char *snode = doc_str(d, "subject_node"), *node = doc_str(d, "node"), *rule = doc_str(d, "rule");
 	char subject[2 * LIM_NAME + 2], target[2 * LIM_NAME + 2], cls[64];
-	json_t *row = json_copy((json_t *)d);
+	json_t *row = json_is_object(d) ? json_copy((json_t *)d) : json_object();
 
 	snprintf(cls, sizeof(cls), "%.32s", doc_str(d, "class"));
 	if (doc_int(d, "port"))

@@ -226,7 +226,7 @@ static int try_all(struct enroll *s, u64 seconds, struct err *e)
 	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000l };
 	const char *address[CONTACTS];
 	u32 n = contacts(s, address);
-	u64 until = s->c->wall_ms() + seconds * 1000;
+	u64 until = cli_monotonic_ms() + seconds * 1000;
 	int r = err_set(e, -DSI_EUSAGE, "nobody to ask: give --contact HOST:PORT");
 
 	do {
@@ -239,7 +239,7 @@ static int try_all(struct enroll *s, u64 seconds, struct err *e)
 			cli_say(s->c, "%s", e->text);
 		}
 		nanosleep(&pause, NULL);
-	} while (n && s->c->wall_ms() < until);
+	} while (n && cli_monotonic_ms() < until);
 	return r;
 }
 

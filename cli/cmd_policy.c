@@ -5,6 +5,7 @@
 
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/difftext.h"
 #include "cli/files.h"
 #include "cli/lockout.h"
 #include "cli/render.h"
@@ -116,6 +117,73 @@ int cmd_policy_compile(struct cli *c, struct err *e)
 		r = cli_show(c, summary(&s), render_policy_summary);
 	source_fini(&s);
 	free(base);
+	return r;
+}
+
+/* ---- diff --------------------------------------------------------------------------------------------- */
+
+/* One side: a source (file or directory) or an image. Compared by names, so numbers do not matter. */
+static int load_side(struct cli *c, struct source *s, const char *path, struct err *e)
+{
+	int r;
+
+	source_init(s);
+	r = source_load(s, &path, 1, e);
+	if (r == 0) {
+		r = source_compile(s, NULL, 0, e);
+		if (r < 0)
+			show_diags(c, s);
+	}
+	return r < 0 ? err_wrap(e, "%s", path) : 0;
+}
+
+static json_t *diff_doc(const char *text)
+{
+	json_t *lines = json_array();
+
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+
+		json_array_append_new(lines, json_stringn(text, n));
+		text += n + (text[n] == '\n');
+	}
+	return json_pack("{s:o}", "lines", lines);
+}
+
+static int diff(struct cli *c, const struct image *old, const struct image *now, u32 max, struct err *e)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+	int r = f ? difftext_print(f, old, now, max, e) : err_set(e, -DSI_ENOMEM, "out of memory");
+
+	if (f)
+		fclose(f);
+	if (r == 0 && c->format == CLI_TEXT)
+		fputs(text, c->out);
+	if (r == 0 && c->format == CLI_JSON)
+		r = cli_show(c, diff_doc(text), NULL);
+	free(text);
+	return r;
+}
+
+int cmd_policy_diff(struct cli *c, struct err *e)
+{
+	const char *m = cli_opt(c, "max");
+	struct source old, now;
+	u64 max = 0;
+	int r = m ? args_u64(m, UINT32_MAX, &max, e) : 0;
+
+	if (r < 0)
+		return r;
+	r = load_side(c, &old, c->args[0], e);
+	if (r == 0) {
+		r = load_side(c, &now, c->args[1], e);
+		if (r == 0)
+			r = diff(c, &old.image, &now.image, (u32)max, e);
+		source_fini(&now);
+	}
+	source_fini(&old);
 	return r;
 }
 

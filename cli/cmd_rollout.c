@@ -16,13 +16,15 @@
 #include "cli/render.h"
 #include "cli/source.h"
 
-enum { LIFE_S = 3600, WAIT_MS = 10000, DIFF_SHOWN = 40 };
+enum { LIFE_S = 3600, WAIT_MS = 10000, DIFF_SHOWN = 40, HISTORY_READ = 16 };
 
 /* One push: what is in force, what shall be. */
 struct push {
 	struct authority a;
 	u8 *base;            /* bytes of the image in force; NULL none */
 	size_t base_len;
+	u8 *sids;            /* image whose SIDs are kept, when that is another one: see push_sids() */
+	size_t sids_len;
 	const u8 *bytes;     /* of the new one */
 	size_t len;
 	char digest[2 * CRYPTO_HASH + 1];
@@ -35,6 +37,7 @@ static void push_fini(struct push *p)
 {
 	authority_end(&p->a);
 	free(p->base);
+	free(p->sids);
 }
 
 static int push_options(const struct cli *c, struct push *p, struct err *e)
@@ -51,17 +54,90 @@ static int push_options(const struct cli *c, struct push *p, struct err *e)
 	return r;
 }
 
+static int ask_history(struct cli *c, json_t **ret, struct err *e)
+{
+	return client_call_any(c, false, "history", NULL, ret, e);
+}
+
+static u32 highest_sid(const struct image *img)
+{
+	u32 high = 0;
+
+	for (u32 i = 0; i < image_count(img, IMAGE_CONTEXTS); i++)
+		high = MAX(high, image_context(img, i).sid);
+	for (u32 i = 0; i < image_count(img, IMAGE_TYPES); i++)
+		high = MAX(high, image_type(img, i).sid);
+	for (u32 i = 0; i < image_count(img, IMAGE_RETIRED); i++)
+		high = MAX(high, image_retired(img, i).sid);
+	return high;
+}
+
+/* One earlier image: becomes the base of numbers when it gave higher ones. Those not to be had any more are skipped. */
+static int consider_sids(struct cli *c, struct push *p, const char *digest, struct err *e)
+{
+	struct image img, best;
+	u8 *bytes = NULL;
+	size_t n;
+	int r = client_blob_get(c, digest, &bytes, &n, e);
+
+	if (r == -DSI_ENOENT)
+		return 0;
+	if (r == 0)
+		r = image_open(&best, p->sids ? p->sids : p->base, p->sids ? p->sids_len : p->base_len, e);
+	if (r == 0)
+		r = image_open(&img, bytes, n, e);
+	if (r < 0 || highest_sid(&img) <= highest_sid(&best)) {
+		free(bytes);
+		return r;
+	}
+	free(p->sids);
+	p->sids = bytes;
+	p->sids_len = n;
+	return 0;
+}
+
+static bool seen_before(const json_t *rows, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (!strcmp(doc_str(json_array_get(rows, k), "digest"), doc_str(json_array_get(rows, i), "digest")))
+			return true;
+	return false;
+}
+
+/*
+ * Old bytes that came back by a rollback know nothing of the names given since, and would hand their
+ * numbers out again while processes may still bear them. Then the image with the highest number, which
+ * descends from all before it, says who has which.
+ */
+static int push_sids(struct cli *c, struct push *p, struct err *e)
+{
+	json_t *doc = NULL;
+	const json_t *rows;
+	bool went_back = false;
+	int r = ask_history(c, &doc, e);
+
+	if (r < 0)
+		return r;
+	rows = doc_at(doc, "versions");
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		went_back = went_back || seen_before(rows, i);
+	for (size_t i = 0; r == 0 && went_back && i < MIN(json_array_size(rows), (size_t)HISTORY_READ); i++)
+		if (!seen_before(rows, i))
+			r = consider_sids(c, p, doc_str(json_array_get(rows, i), "digest"), e);
+	json_decref(doc);
+	return r;
+}
+
 static int push_begin(struct cli *c, struct push *p, struct err *e)
 {
 	int r = push_options(c, p, e);
 
 	if (r == 0)
 		r = authority_begin(c, &p->a, e);
-	if (r == 0 && p->a.policy_version)
-		r = client_blob_get(c, p->a.policy_digest, &p->base, &p->base_len, e);
-	if (r < 0)
-		err_wrap(e, "get the policy in force");
-	return r;
+	if (r < 0 || !p->a.policy_version)
+		return r;
+	r = client_blob_get(c, p->a.policy_digest, &p->base, &p->base_len, e);
+	return r < 0 ? err_wrap(e, "get the policy in force") : push_sids(c, p, e);
 }
 
 /* What it would change, to stderr; always before a key is touched. */
@@ -175,19 +251,39 @@ static int dry_run(struct cli *c, const struct push *p)
 	return cli_show(c, doc, NULL);
 }
 
-/* Compiled SIDs of a ready-made image must continue those in force: it must say so itself. */
+/* Does every SID of `now` that `old` knows, also as a retired one, mean the same there? */
+static bool sids_agree(const struct image *old, const struct image *now)
+{
+	for (u32 i = 0; i < image_count(now, IMAGE_CONTEXTS); i++) {
+		struct image_context ctx = image_context(now, i);
+		const char *name = image_sid_name(old, ctx.sid);
+
+		if (name && strcmp(name, ctx.name))
+			return false;
+	}
+	for (u32 i = 0; i < image_count(now, IMAGE_TYPES); i++) {
+		struct image_type type = image_type(now, i);
+		const char *name = image_sid_name(old, type.sid);
+
+		if (name && strcmp(name, type.name))
+			return false;
+	}
+	return true;
+}
+
+/* A ready-made image carries its own numbers: they must be those in force. */
 static int check_base(const struct push *p, const struct source *s, struct err *e)
 {
-	char base[2 * CRYPTO_HASH + 1];
-	static const u8 none[IMAGE_DIGEST_LEN];
+	struct image base;
+	int r;
 
-	if (s->policy || (!p->base && !memcmp(image_base_digest(&s->image), none, sizeof(none))))
+	if (s->policy || !p->base)
 		return 0;
-	crypto_hex(image_base_digest(&s->image), IMAGE_DIGEST_LEN, base);
-	if (!strcmp(base, p->a.policy_digest) || !strcmp(p->digest, p->a.policy_digest))
-		return 0;
-	return err_set(e, -DSI_ECONFLICT, "the image was not compiled against the policy in force (version %llu): push "
-		       "its source, or compile it with --base", (unsigned long long)p->a.policy_version);
+	r = image_open(&base, p->sids ? p->sids : p->base, p->sids ? p->sids_len : p->base_len, e);
+	if (r < 0 || (sids_agree(&base, &s->image) && sids_agree(&s->image, &base)))
+		return r;
+	return err_set(e, -DSI_ECONFLICT, "the image gives other numbers to contexts than the policy in force (version %llu): "
+		       "push its source, or compile it with --base", (unsigned long long)p->a.policy_version);
 }
 
 static int push_source(struct cli *c, struct push *p, struct source *s, struct err *e)
@@ -196,7 +292,7 @@ static int push_source(struct cli *c, struct push *p, struct source *s, struct e
 
 	if (r < 0)
 		return r;
-	r = source_compile(s, p->base, p->base_len, e);
+	r = source_compile(s, p->sids ? p->sids : p->base, p->sids ? p->sids_len : p->base_len, e);
 	if (c->format == CLI_TEXT)
 		source_show_diags(s, c->log);
 	if (r < 0)
@@ -234,11 +330,6 @@ int cmd_policy_push(struct cli *c, struct err *e)
 }
 
 /* ---- history and rollback ----------------------------------------------------------------------------- */
-
-static int ask_history(struct cli *c, json_t **ret, struct err *e)
-{
-	return client_call_any(c, false, "history", NULL, ret, e);
-}
 
 void render_history(FILE *f, const json_t *doc)
 {
@@ -282,26 +373,6 @@ static int find_version(struct cli *c, u64 version, json_t **ret_doc, const json
 		       (unsigned long long)version);
 }
 
-/* Does every SID of `now` that `old` knows mean the same there? Else old bytes would rename a living context. */
-static bool sids_agree(const struct image *old, const struct image *now)
-{
-	for (u32 i = 0; i < image_count(now, IMAGE_CONTEXTS); i++) {
-		struct image_context ctx = image_context(now, i);
-		const char *name = image_sid_name(old, ctx.sid);
-
-		if (name && strcmp(name, ctx.name))
-			return false;
-	}
-	for (u32 i = 0; i < image_count(now, IMAGE_TYPES); i++) {
-		struct image_type type = image_type(now, i);
-		const char *name = image_sid_name(old, type.sid);
-
-		if (name && strcmp(name, type.name))
-			return false;
-	}
-	return true;
-}
-
 static int rollback_check(struct cli *c, const struct push *p, struct err *e)
 {
 	struct image old, now;
@@ -309,6 +380,7 @@ static int rollback_check(struct cli *c, const struct push *p, struct err *e)
 
 	if (r == 0)
 		r = image_open(&now, p->base, p->base_len, e);
+	/* Old bytes would rename a living context. */
 	if (r == 0 && !sids_agree(&old, &now))
 		return err_set(e, -DSI_ECONFLICT, "contexts were renumbered since that version: push its source instead");
 	return r < 0 ? r : lockout_check(c, &old, true, NULL, e);

@@ -60,8 +60,6 @@ static void status_policy(FILE *f, const json_t *policy)
 		render_escaped(f, doc_str(policy, "name"));
 		fprintf(f, ")");
 	}
-	if (doc_int(policy, "not_enforcing"))
-		fprintf(f, ", %lld NOT ENFORCING", doc_int(policy, "not_enforcing"));
 	fputc('\n', f);
 	if (!doc_int(policy, "confirm_by_ms"))
 		return;
@@ -100,12 +98,36 @@ static const struct render_column node_columns[] = {
 	{ "STATUS", "status", RENDER_PLAIN }, { "ROLES", "roles", RENDER_PLAIN },
 	{ "PRESENT", "present", RENDER_PLAIN }, { "MODE", "mode", RENDER_PLAIN },
 	{ "POLICY", "policy", RENDER_OR_DASH }, { "APPLIED", "applied", RENDER_OR_DASH },
-	{ "LAGGING", "lagging", RENDER_PLAIN }, { "REASON", "reason", RENDER_PLAIN },
+	{ "NOTE", "note", RENDER_PLAIN },
 };
+
+/* What an absent node last said is no news; why it is out or behind is. */
+static json_t *node_row(const json_t *node)
+{
+	json_t *row = json_is_object(node) ? json_copy((json_t *)node) : json_object();
+	char note[512];
+
+	if (!row)
+		return json_object();
+	snprintf(note, sizeof(note), "%s%s%.400s", doc_bool(node, "deposed") ? "server deposed; " : "",
+		 *doc_str(node, "lagging") ? "lagging: " : "",
+		 *doc_str(node, "lagging") ? doc_str(node, "lagging") : doc_str(node, "reason"));
+	json_object_set_new(row, "note", json_string(note));
+	if (!doc_bool(node, "present"))
+		json_object_set_new(row, "mode", json_string("-"));
+	return row;
+}
 
 void render_nodes(FILE *f, const json_t *doc)
 {
-	render_table(f, doc_at(doc, "nodes"), node_columns, ARRAY_SIZE(node_columns));
+	json_t *rows = json_array();
+	const json_t *node;
+	size_t i;
+
+	json_array_foreach((json_t *)doc_at(doc, "nodes"), i, node)
+		json_array_append_new(rows, node_row(node));
+	render_table(f, rows, node_columns, ARRAY_SIZE(node_columns));
+	json_decref(rows);
 }
 
 static void status_alarms(FILE *f, const json_t *alarms)

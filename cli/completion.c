@@ -58,7 +58,7 @@ void cli_completion_bash(FILE *f)
 {
 	fprintf(f, "# bash completion for dsi-admin; written by `dsi-admin completion`, do not edit\n"
 		   "_dsi_admin()\n{\n"
-		   "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words= options=\n"
+		   "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' options=''\n"
 		   "\tCOMPREPLY=()\n"
 		   "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\twords=\"");
 	first_words(f);

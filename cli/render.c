@@ -135,7 +135,30 @@ static void put_cell(FILE *f, const char *text, int w, const struct render_colum
 	int pad = MAX(w - width(text), 0);
 	bool right = col->kind == RENDER_RIGHT || col->kind == RENDER_OR_DASH;
 
-	fprintf(f, "%*s%s%*s%s", right ? pad : 0, "", text, right || last ? 0 : pad, "", last ? "\n" : "  ");
+	fprintf(f, "%*s%s%*s%s", right ? pad : 0, "", text, right || last ? 0 : pad, "", last ? "" : "  ");
+}
+
+/* A row without blanks at its end. */
+static void put_row(FILE *f, const json_t *row, const struct render_column *cols, const int *w, size_t n)
+{
+	char line[COLUMNS * CELL], cell[CELL];
+	FILE *m = fmemopen(line, sizeof(line), "w");
+	size_t len;
+
+	if (!m)
+		return;
+	for (size_t k = 0; k < n; k++) {
+		if (row)
+			render_value(cell, sizeof(cell), doc_at(row, cols[k].key), cols[k].kind);
+		put_cell(m, row ? cell : cols[k].heading, w[k], &cols[k], k + 1 == n);
+	}
+	fputc(0, m);
+	fclose(m);
+	line[sizeof(line) - 1] = 0;
+	len = strlen(line);
+	while (len && line[len - 1] == ' ')
+		len--;
+	fprintf(f, "%.*s\n", (int)len, line);
 }
 
 void render_table(FILE *f, const json_t *rows, const struct render_column *cols, size_t n)
@@ -157,12 +180,7 @@ void render_table(FILE *f, const json_t *rows, const struct render_column *cols,
 			w[k] = MAX(w[k], width(cell));
 		}
 	}
-	for (size_t k = 0; k < n; k++)
-		put_cell(f, cols[k].heading, w[k], &cols[k], k + 1 == n);
-	json_array_foreach((json_t *)rows, i, row) {
-		for (size_t k = 0; k < n; k++) {
-			render_value(cell, sizeof(cell), doc_at(row, cols[k].key), cols[k].kind);
-			put_cell(f, cell, w[k], &cols[k], k + 1 == n);
-		}
-	}
+	put_row(f, NULL, cols, w, n);
+	json_array_foreach((json_t *)rows, i, row)
+		put_row(f, row, cols, w, n);
 }
