@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * corosync.conf, line by line. Core.
+ *
+ * Must never: change a line that it was not asked to; write a file that ring_plan_read() refuses.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gcs/ring_plan.h"
+
+enum { DEPTH = 4, WORD = 32 };
+
+enum line_kind { LINE_OTHER, LINE_OPEN, LINE_CLOSE, LINE_KEY };
+
+struct line {
+	enum line_kind kind;
+	const char *p;    /* the whole line, without its newline */
+	size_t n;
+	u32 number;
+	char key[WORD];   /* section name or key */
+	const char *value;
+	size_t value_len;
+};
+
+struct reader {
+	const char *name, *text;
+	size_t n, at;
+	u32 number;
+	char path[DEPTH][WORD];
+	u32 depth;
+	struct line line;
+	struct err *e;
+};
+
+/* --- lines -------------------------------------------------------------------------------------------- */
+
+static int bad(struct reader *r, size_t column, const char *what)
+{
+	return err_set(r->e, -DSI_EPARSE, "%s: line %u, column %zu: %s", r->name, r->number, column + 1, what);
+}
+
+static bool blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool word_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+}
+
+static int line_characters(struct reader *r)
+{
+	for (size_t i = 0; i < r->line.n; i++)
+		if ((u8)r->line.p[i] < ' ' && r->line.p[i] != '\t')
+			return bad(r, i, "a control character");
+	return 0;
+}
+
+/* [from, to): the line without blanks at its ends. */
+static int line_classify(struct reader *r, size_t from, size_t to)
+{
+	struct line *l = &r->line;
+	size_t i = from;
+
+	if (from == to || l->p[from] == '#')
+		return 0;
+	if (l->p[from] == '}') {
+		l->kind = LINE_CLOSE;
+		return from + 1 == to ? 0 : bad(r, from + 1, "nothing may follow '}'");
+	}
+	while (i < to && word_char(l->p[i]))
+		i++;
+	if (i == from || i - from >= WORD)
+		return bad(r, from, "neither \"name {\", \"key: value\", \"}\" nor a comment");
+	memcpy(l->key, l->p + from, i - from);
+	while (i < to && blank(l->p[i]))
+		i++;
+	if (i == to || (l->p[i] != '{' && l->p[i] != ':'))
+		return bad(r, i, "'{' or ':' must follow the name");
+	l->kind = l->p[i] == '{' ? LINE_OPEN : LINE_KEY;
+	for (i++; i < to && blank(l->p[i]); i++)
+		;
+	if (l->kind == LINE_OPEN)
+		return i == to ? 0 : bad(r, i, "nothing may follow '{'");
+	l->value = l->p + i;
+	l->value_len = to - i;
+	if (i == to)
+		return bad(r, i, "the value is missing");
+	for (; i < to; i++) /* corosync looks for these first, wherever they stand */
+		if (l->p[i] == '{' || l->p[i] == '}')
+			return bad(r, i, "braces have no place in a value");
+	return 0;
+}
+
+/* 1: r->line is the next; 0: end; negative: refused. Opens and closes r->path. */
+static int next_line(struct reader *r)
+{
+	const char *end;
+	size_t from = 0, to;
+	int rc;
+
+	if (r->at >= r->n)
+		return r->depth ? bad(r, 0, "a section is not closed") : 0;
+	end = memchr(r->text + r->at, '\n', r->n - r->at);
+	r->line = (struct line){ .p = r->text + r->at, .n = end ? (size_t)(end - r->text) - r->at : r->n - r->at,
+				 .number = ++r->number };
+	r->at += r->line.n + 1;
+	rc = line_characters(r);
+	if (rc)
+		return rc;
+	for (to = r->line.n; from < to && blank(r->line.p[from]); from++)
+		;
+	while (to > from && blank(r->line.p[to - 1]))
+		to--;
+	rc = line_classify(r, from, to);
+	if (rc)
+		return rc;
+	if (r->line.kind == LINE_CLOSE) {
+		if (!r->depth)
+			return bad(r, from, "'}' without a section");
+		r->depth--;
+	} else if (r->line.kind == LINE_OPEN) {
+		if (r->depth == DEPTH)
+			return bad(r, from, "sections are nested too deep");
+		memcpy(r->path[r->depth++], r->line.key, WORD);
+	}
+	return 1;
+}
+
+/* --- what it says ------------------------------------------------------------------------------------- */
+
+static bool in(const struct reader *r, const char *a, const char *b)
+{
+	return r->depth == (b ? 2 : 1) && !strcmp(r->path[0], a) && (!b || !strcmp(r->path[1], b));
+}
+
+static int take_text(struct reader *r, char *dst, size_t cap)
+{
+	if (r->line.value_len >= cap)
+		return bad(r, (size_t)(r->line.value - r->line.p), "the value is too long");
+	if (dst[0])
+		return bad(r, 0, "given twice");
+	memcpy(dst, r->line.value, r->line.value_len);
+	dst[r->line.value_len] = 0;
+	return 0;
+}
+
+static int take_number(struct reader *r, u64 max, u64 *ret)
+{
+	u64 v = 0;
+
+	for (size_t i = 0; i < r->line.value_len; i++) {
+		char c = r->line.value[i];
+
+		if (c < '0' || c > '9' || v > (max - (u64)(c - '0')) / 10)
+			return bad(r, (size_t)(r->line.value - r->line.p), "not a number, or too large");
+		v = v * 10 + (u64)(c - '0');
+	}
+	*ret = v;
+	return 0;
+}
+
+static int take_u32(struct reader *r, u32 *ret)
+{
+	u64 v;
+	int rc = take_number(r, UINT32_MAX, &v);
+
+	*ret = rc ? 0 : (u32)v;
+	return rc;
+}
+
+/* A line that may be there once; its number is noted. */
+static int once(struct reader *r, u32 *at)
+{
+	if (*at)
+		return bad(r, 0, "given twice");
+	*at = r->line.number;
+	return 0;
+}
+
+static int totem_key(struct reader *r, struct ring_conf *c, bool *secauth)
+{
+	const char *k = r->line.key;
+	char word[WORD] = "";
+	int rc;
+
+	if (!strcmp(k, "config_version")) {
+		rc = once(r, &c->version_line);
+		return rc ? rc : take_number(r, INT64_MAX, &c->config_version);
+	}
+	if (!strcmp(k, "cluster_name"))
+		return take_text(r, c->cluster_name, sizeof(c->cluster_name));
+	if (!strcmp(k, "transport"))
+		return take_text(r, c->transport, sizeof(c->transport));
+	if (!strcmp(k, "crypto_cipher"))
+		return take_text(r, c->cipher, sizeof(c->cipher));
+	if (!strcmp(k, "crypto_hash"))
+		return take_text(r, c->hash, sizeof(c->hash));
+	if (strcmp(k, "secauth"))
+		return 0;
+	rc = take_text(r, word, sizeof(word));
+	*secauth = !strcmp(word, "on");
+	return rc;
+}
+
+static int quorum_key(struct reader *r, struct ring_conf *c)
+{
+	u32 v;
+	int rc = 0;
+
+	if (!strcmp(r->line.key, "expected_votes")) {
+		rc = once(r, &c->expected_line);
+		return rc ? rc : take_u32(r, &c->expected_votes);
+	}
+	if (strcmp(r->line.key, "two_node"))
+		return 0;
+	rc = once(r, &c->two_node_line);
+	if (!rc)
+		rc = take_u32(r, &v);
+	c->two_node = !rc && v == 1;
+	return rc;
+}
+
+static int node_key(struct reader *r, struct ring_node *n)
+{
+	const char *k = r->line.key;
+	u32 link;
+
+	if (!strcmp(k, "nodeid"))
+		return n->nodeid ? bad(r, 0, "given twice") : take_u32(r, &n->nodeid);
+	if (!strcmp(k, "name"))
+		return take_text(r, n->name, sizeof(n->name));
+	if (strncmp(k, "ring", 4) || strcmp(k + 5, "_addr") || k[4] < '0' || k[4] >= '0' + RING_LINKS)
+		return 0;
+	link = (u32)(k[4] - '0');
+	n->n_addr = MAX(n->n_addr, link + 1);
+	return take_text(r, n->addr[link], sizeof(n->addr[link]));
+}
+
+static int node_done(struct reader *r, struct ring_conf *c)
+{
+	struct ring_node *n = &c->node[c->n_node];
+
+	n->last = r->line.number;
+	if (!n->n_addr)
+		return bad(r, 0, "this node has no ring0_addr");
+	for (u32 i = 0; i < n->n_addr; i++)
+		if (!n->addr[i][0])
+			return bad(r, 0, "this node's addresses have a hole");
+	for (u32 i = 0; i < c->n_node; i++)
+		if ((n->nodeid && c->node[i].nodeid == n->nodeid) || (n->name[0] && !strcmp(c->node[i].name, n->name)) ||
+		    !strcmp(c->node[i].addr[0], n->addr[0]))
+			return bad(r, 0, "two nodes with one name, number or address");
+	c->n_node++;
+	return 0;
+}
+
+static int on_open(struct reader *r, struct ring_conf *c)
+{
+	if (in(r, "totem", NULL))
+		return once(r, &c->totem_open);
+	if (!in(r, "nodelist", "node"))
+		return 0;
+	if (c->n_node == LIM_NODES)
+		return bad(r, 0, "too many nodes");
+	c->node[c->n_node].first = r->line.number;
+	c->tabs = r->line.p[0] == '\t';
+	return 0;
+}
+
+/* r->path still holds the name of what was just closed. */
+static int on_close(struct reader *r, struct ring_conf *c)
+{
+	if (r->depth == 1 && !strcmp(r->path[0], "nodelist") && !strcmp(r->path[1], "node"))
+		return node_done(r, c);
+	if (!r->depth && !strcmp(r->path[0], "nodelist"))
+		return once(r, &c->nodelist_close);
+	return 0;
+}
+
+static int on_key(struct reader *r, struct ring_conf *c, bool *secauth)
+{
+	if (in(r, "totem", NULL))
+		return totem_key(r, c, secauth);
+	if (in(r, "quorum", NULL))
+		return quorum_key(r, c);
+	if (in(r, "nodelist", "node"))
+		return node_key(r, &c->node[c->n_node]);
+	return 0;
+}
+
+static void fill_default(char *dst, size_t cap, const char *v)
+{
+	if (!dst[0])
+		snprintf(dst, cap, "%s", v);
+}
+
+int ring_plan_read(struct ring_conf *c, const char *name, const char *text, size_t n, struct err *e)
+{
+	struct reader r = { .name = name, .text = text, .n = n, .e = e };
+	bool secauth = false;
+	int rc;
+
+	memset(c, 0, sizeof(*c));
+	if (n > RING_CONF_MAX)
+		return err_set(e, -DSI_ELIMIT, "%s: larger than %d bytes", name, RING_CONF_MAX);
+	while ((rc = next_line(&r)) > 0) {
+		rc = r.line.kind == LINE_OPEN  ? on_open(&r, c) :
+		     r.line.kind == LINE_CLOSE ? on_close(&r, c) :
+		     r.line.kind == LINE_KEY   ? on_key(&r, c, &secauth) : 0;
+		if (rc)
+			break;
+	}
+	if (!rc && (!c->totem_open || !c->nodelist_close))
+		rc = err_set(e, -DSI_EPARSE, "%s: no %s section", name, c->totem_open ? "nodelist" : "totem");
+	fill_default(c->transport, sizeof(c->transport), "knet");
+	fill_default(c->cipher, sizeof(c->cipher), secauth ? "aes256" : "none");
+	fill_default(c->hash, sizeof(c->hash), secauth ? "sha256" : "none");
+	if (rc)
+		memset(c, 0, sizeof(*c));
+	return rc;
+}
+
+int ring_plan_crypto(const struct ring_conf *c, const char *name, struct err *e)
+{
+	if (strcmp(c->transport, "knet"))
+		return err_set(e, -DSI_ECONFIG, "%s: transport %s has no encryption: in section totem, write \"transport: knet\"",
+			       name, c->transport);
+	if (!strcmp(c->cipher, "none") || !strcmp(c->hash, "none"))
+		return err_set(e, -DSI_ECONFIG, "%s: the ring is not encrypted: in section totem, write \"crypto_cipher: aes256\" and "
+			       "\"crypto_hash: sha256\", on all nodes, with one key (corosync-keygen), then corosync-cfgtool -R", name);
+	return 0;
+}
+
+const struct ring_node *ring_plan_find(const struct ring_conf *c, const char *node)
+{
+	for (u32 i = 0; i < c->n_node; i++)
+		if (!strcmp(c->node[i].name[0] ? c->node[i].name : c->node[i].addr[0], node))
+			return &c->node[i];
+	return NULL;
+}
+
+/* --- new text ----------------------------------------------------------------------------------------- */
+
+struct edit {
+	const struct ring_conf *c;
+	u64 version;
+	u32 nodes;                    /* how many there will be */
+	const struct ring_node *drop; /* or */
+	const struct ring_node *add;
+};
+
+static void put(struct wbuf *w, const char *s)
+{
+	wbuf_bytes(w, s, strlen(s));
+}
+
+static size_t indent(const struct line *l)
+{
+	size_t i = 0;
+
+	while (i < l->n && blank(l->p[i]))
+		i++;
+	return i;
+}
+
+/* The line's own indentation and key, a new number. */
+static void put_number(struct wbuf *w, const struct line *l, const char *key, u64 v)
+{
+	char text[64];
+
+	wbuf_bytes(w, l->p, indent(l));
+	snprintf(text, sizeof(text), "%s: %llu\n", key, (unsigned long long)v);
+	put(w, text);
+}
+
+static void put_key(struct wbuf *w, const char *pad, const char *key, const char *value)
+{
+	put(w, pad);
+	put(w, key);
+	put(w, ": ");
+	put(w, value);
+	put(w, "\n");
+}
+
+static void put_node(struct wbuf *w, const struct ring_node *n, bool tabs)
+{
+	const char *pad = tabs ? "\t\t" : "        ";
+	char text[32];
+
+	put(w, tabs ? "\tnode {\n" : "    node {\n");
+	snprintf(text, sizeof(text), "%u", n->nodeid);
+	put_key(w, pad, "nodeid", text);
+	put_key(w, pad, "name", n->name);
+	for (u32 i = 0; i < n->n_addr; i++) {
+		snprintf(text, sizeof(text), "ring%u_addr", i);
+		put_key(w, pad, text, n->addr[i]);
+	}
+	put(w, tabs ? "\t}\n" : "    }\n");
+}
+
+static void put_line(struct wbuf *w, const struct edit *x, const struct line *l)
+{
+	const struct ring_conf *c = x->c;
+
+	if (x->drop && l->number >= x->drop->first && l->number <= x->drop->last)
+		return;
+	if (l->number == c->version_line) {
+		put_number(w, l, "config_version", x->version);
+		return;
+	}
+	if (l->number == c->expected_line && c->expected_votes) {
+		put_number(w, l, "expected_votes", x->nodes);
+		return;
+	}
+	if (l->number == c->two_node_line && c->two_node && x->nodes != 2) {
+		put_number(w, l, "two_node", 0);
+		return;
+	}
+	if (x->add && l->number == c->nodelist_close)
+		put_node(w, x->add, c->tabs);
+	wbuf_bytes(w, l->p, l->n);
+	put(w, "\n");
+	if (l->number == c->totem_open && !c->version_line) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "    config_version: %llu\n", (unsigned long long)x->version);
+		put(w, text);
+	}
+}
+
+static int rewrite(const char *name, const char *text, size_t n, struct edit *x, struct wbuf *w, struct err *e)
+{
+	struct reader r = { .name = name, .text = text, .n = n, .e = e };
+	struct ring_conf *check;
+	size_t start = w->len;
+	int rc;
+
+	if (x->version && x->version <= x->c->config_version)
+		return err_set(e, -DSI_ESTALE, "%s: config_version %llu must be above %llu", name,
+			       (unsigned long long)x->version, (unsigned long long)x->c->config_version);
+	if (!x->version)
+		x->version = x->c->config_version + 1;
+	while ((rc = next_line(&r)) > 0)
+		put_line(w, x, &r.line);
+	if (rc)
+		return rc;
+	if (!wbuf_ok(w))
+		return err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
+	check = malloc(sizeof(*check)); /* what is handed out has been read */
+	if (!check)
+		return err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
+	rc = ring_plan_read(check, name, (const char *)w->data + start, w->len - start, e);
+	if (!rc && (check->n_node != x->nodes || check->config_version != x->version))
+		rc = err_set(e, -DSI_EFAIL, "%s: the change did not come out as meant", name);
+	free(check);
+	return rc;
+}
+
+int ring_plan_drop(const char *name, const char *text, size_t n, const char *node, u64 version, struct wbuf *w,
+		   struct err *e)
+{
+	struct ring_conf *c = malloc(sizeof(*c));
+	struct edit x = { .c = c, .version = version };
+	int rc = c ? ring_plan_read(c, name, text, n, e) : err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
+
+	if (!rc) {
+		x.drop = ring_plan_find(c, node);
+		x.nodes = c->n_node - 1;
+		if (!x.drop)
+			rc = err_set(e, -DSI_ENOENT, "%s: %s is not in the node list", name, node);
+		else if (!x.nodes)
+			rc = err_set(e, -DSI_ENOTSAFE, "%s: %s is the only node", name, node);
+	}
+	if (!rc)
+		rc = rewrite(name, text, n, &x, w, e);
+	free(c);
+	return rc;
+}
+
+static bool value_ok(const char *s)
+{
+	if (!*s)
+		return false;
+	for (; *s; s++)
+		if (*s <= ' ' || *s > '~' || *s == '{' || *s == '}' || *s == '#')
+			return false;
+	return true;
+}
+
+static bool nodeid_used(const struct ring_conf *c, u32 id)
+{
+	for (u32 i = 0; i < c->n_node; i++)
+		if (c->node[i].nodeid == id)
+			return true;
+	return false;
+}
+
+static u32 free_nodeid(const struct ring_conf *c)
+{
+	u32 id = 1;
+
+	while (nodeid_used(c, id))
+		id++;
+	return id;
+}
+
+static int add_ok(const struct ring_conf *c, const char *name, const struct ring_node *n, struct err *e)
+{
+	if (!value_ok(n->name) || !n->n_addr || n->n_addr > RING_LINKS)
+		return err_set(e, -DSI_EINVAL, "%s: a node needs a name and addresses", name);
+	for (u32 k = 0; k < n->n_addr; k++)
+		if (!value_ok(n->addr[k]))
+			return err_set(e, -DSI_EINVAL, "%s: address %u of %s", name, k, n->name);
+	if (c->n_node == LIM_NODES)
+		return err_set(e, -DSI_ELIMIT, "%s: %d nodes already", name, LIM_NODES);
+	for (u32 i = 0; i < c->n_node; i++) {
+		const struct ring_node *o = &c->node[i];
+
+		if (!strcmp(o->name, n->name) || (n->nodeid && o->nodeid == n->nodeid))
+			return err_set(e, -DSI_EEXIST, "%s: %s (nodeid %u) is in the node list", name, o->name, o->nodeid);
+		if (o->n_addr != n->n_addr)
+			return err_set(e, -DSI_EINVAL, "%s: %s has %u addresses, the others have %u", name, n->name, n->n_addr,
+				       o->n_addr);
+		for (u32 k = 0; k < n->n_addr; k++)
+			for (u32 m = 0; m < o->n_addr; m++)
+				if (!strcmp(o->addr[m], n->addr[k]))
+					return err_set(e, -DSI_EEXIST, "%s: address %s is %s's", name, n->addr[k], o->name);
+	}
+	return 0;
+}
+
+int ring_plan_add(const char *name, const char *text, size_t n, const struct ring_node *node, u64 version,
+		  struct wbuf *w, struct err *e)
+{
+	struct ring_conf *c = malloc(sizeof(*c));
+	struct ring_node add = *node;
+	struct edit x = { .c = c, .version = version, .add = &add };
+	int rc = c ? ring_plan_read(c, name, text, n, e) : err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
+
+	if (!rc)
+		rc = add_ok(c, name, node, e);
+	if (!rc) {
+		add.first = add.last = 0;
+		if (!add.nodeid)
+			add.nodeid = free_nodeid(c);
+		x.nodes = c->n_node + 1;
+		rc = rewrite(name, text, n, &x, w, e);
+	}
+	free(c);
+	return rc;
+}
