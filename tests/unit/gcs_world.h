@@ -144,7 +144,7 @@ W struct blob w_statement(struct world *w, u16 kind, const char *signer, const s
 
 	w_header(w, &st, kind, signer);
 	if (kind == ENTRY_POLICY)
-		st.base = ((const struct body_s_policy *)body)->version - 1;
+		st.base = w->s->policy.version;
 	return w_sign(w, &st, signer, w_blob(w, schema, body));
 }
 
