@@ -272,14 +272,13 @@ static __noinline int live_gone(struct live *v, struct dsi_sock_label *l, u32 op
 	return granted_by(&before, &v->key) & perm;
 }
 
-static __always_inline int sweep_one(struct bpf_iter__tcp *ctx, struct live *v)
+static __always_inline int sweep_one(struct sock_common *skc, struct live *v)
 {
-	struct sock_common *skc = ctx->sk_common;
 	struct dsi_scan *scan = scan_get();
 	struct dsi_sock_label *l;
 	struct tcp_sock *tp;
 
-	if (!skc || !scan)
+	if (!scan)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(skc);
 	if (!tp)
@@ -299,9 +298,12 @@ static __always_inline int sweep_one(struct bpf_iter__tcp *ctx, struct live *v)
 SEC("iter/tcp")
 int dsi_sweep_tcp(struct bpf_iter__tcp *ctx)
 {
+	struct sock_common *skc = ctx->sk_common;
 	struct live v = {};
 
-	sweep_one(ctx, &v);
+	if (!skc)
+		return 0;
+	sweep_one(skc, &v);
 	if (v.out.family)
 		bpf_seq_write(ctx->meta->seq, &v.out, sizeof(v.out));
 	return 0;
@@ -312,10 +314,13 @@ extern int bpf_sock_destroy(struct sock_common *sk) __ksym __weak;
 SEC("iter/tcp")
 int dsi_destroy_tcp(struct bpf_iter__tcp *ctx)
 {
+	struct sock_common *skc = ctx->sk_common;
 	struct live v = {};
 
-	if (sweep_one(ctx, &v))
-		v.out.destroyed = !bpf_sock_destroy(ctx->sk_common);
+	if (!skc)
+		return 0;
+	if (sweep_one(skc, &v))
+		v.out.destroyed = !bpf_sock_destroy(skc);
 	if (v.out.family)
 		bpf_seq_write(ctx->meta->seq, &v.out, sizeof(v.out));
 	return 0;
