@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `dsi-admin enroll` against a member's real direct leg, in a child process: over TLS, with the real key
+ * service, the real rules of the log. What an impostor gets, and what a lost answer costs.
+ *
+ *   enroll (this process) ── TLS 1.3 ──▶ direct leg + state (child) ── key service (grandchild)
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "gcs/direct.h"
+#include "lib/keyservice.h"
+#include "tests/unit/cli_fixture.h"
+#include "tests/unit/gcs_world.h"
+
+enum behaviour {
+	HONEST,
+	LOSES_ANSWER,   /* binds us, and says it timed out */
+	OTHER_CLUSTER,  /* shows the first entry of another root */
+	UNKNOWN_KEY,    /* a true log, our key in it, but its own is not */
+	NEVER_BINDS,    /* says yes, but the log does not have us */
+	LIES_ABOUT_NID,
+};
+
+struct server {
+	struct world *w;
+	struct direct *direct;
+	enum behaviour behaviour;
+};
+
+/* ---- the member --------------------------------------------------------------------------------------- */
+
+/* A key file with the seeds of a world's node. */
+static void key_file(const char *path, const char *key)
+{
+	u8 seed[CRYPTO_SEED], hash[CRYPTO_HASH], file[KEYFILE_SIZE];
+	struct wbuf w;
+	int fd;
+
+	wbuf_fixed(&w, file, sizeof(file));
+	wbuf_bytes(&w, "DSIK", 4);
+	wbuf_u8(&w, 1);
+	wbuf_u8(&w, KEYFILE_NODE);
+	w_seed2(key, "sign", seed);
+	wbuf_bytes(&w, seed, sizeof(seed));
+	w_seed2(key, "kem", seed);
+	wbuf_bytes(&w, seed, sizeof(seed));
+	w_seed2(key, "ca", seed);
+	wbuf_bytes(&w, seed, sizeof(seed));
+	ck_assert_int_eq(crypto_sha256(w.data, w.len, hash), 0);
+	wbuf_bytes(&w, hash, sizeof(hash));
+	ck_assert(wbuf_ok(&w) && w.len == sizeof(file));
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0440);
+	ck_assert_int_eq(write(fd, file, sizeof(file)), (int)sizeof(file));
+	close(fd);
+}
+
+static void start_keys(struct keys *k, const char *path)
+{
+	int sv[2], fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct err e = { 0 };
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
+	if (fork() == 0) {
+		for (int i = 3; i < 64; i++)
+			if (i != fd && i != sv[1])
+				close(i);
+		if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+			_exit(1);
+		keyservice_run(fd, KEYFILE_NODE, &sv[1], 1);
+	}
+	close(fd);
+	close(sv[1]);
+	ck_assert_msg(keys_open(k, sv[0], &e) == 0, "%s", e.text);
+}
+
+static u32 on_binding(void *ctx, const u8 pub[CRYPTO_PUB], u32 *ret_role)
+{
+	struct server *s = ctx;
+	const struct state_node *n = state_node_keyed(s->w->s, pub);
+
+	*ret_role = ROLE_MANAGER;
+	if (s->behaviour == NEVER_BINDS && !n)
+		return 9; /* lets the newcomer read the log all the same */
+	return n && state_nid_live(s->w->s, n->nid) ? n->nid : 0;
+}
+
+static void roots(struct server *s, struct direct_request *rq)
+{
+	struct wbuf w;
+	struct world *other = NULL;
+
+	wbuf_init(&w, 64 << 10);
+	if (s->behaviour == OTHER_CLUSTER) {
+		struct body_operator ops[3];
+		struct genesis g;
+		struct wbuf b;
+		u8 root[CRYPTO_SEED], server[CRYPTO_SEED];
+
+		other = w_new();
+		w_genesis(other, &g, ops);
+		w_seed("other root", root);
+		w_pub("other root", g.root);
+		w_seed2("n1", "server_sign", server);
+		wbuf_init(&b, ENTRY_MAX);
+		ck_assert_int_eq(genesis_make(&g, statement_sign_seed, root, statement_sign_seed, server, &b, &other->err), 0);
+		wbuf_blob(&w, b.data, b.len);
+		wbuf_fini(&b);
+	} else {
+		wbuf_blob(&w, s->w->log[0].p, s->w->log[0].n);
+	}
+	wbuf_u64(&w, s->w->s->applied);
+	direct_reply(rq, 0, w.data, w.len);
+	wbuf_fini(&w);
+	if (other)
+		w_free(other);
+}
+
+static void entries(struct server *s, struct direct_request *rq, const u8 *p, size_t n)
+{
+	struct rbuf in;
+	struct wbuf w;
+	u64 from;
+
+	rbuf_init(&in, p, n);
+	from = rbuf_u64(&in);
+	wbuf_init(&w, LIM_DIRECT_FRAME);
+	wbuf_u64(&w, s->w->s->applied);
+	wbuf_u64(&w, s->w->s->applied);
+	/* two at a time, so that the caller has to ask again */
+	for (u64 i = from; i <= s->w->s->applied && i < from + 2; i++)
+		wbuf_blob(&w, s->w->log[i - 1].p, s->w->log[i - 1].n);
+	direct_reply(rq, 0, w.data, w.len);
+	wbuf_fini(&w);
+}
+
+static void enrol(struct server *s, struct direct_request *rq, const struct direct_peer *peer, const u8 *p, size_t n)
+{
+	struct wbuf w;
+	u32 nid = 9;
+	int r = state_check_enrol(s->w->s, p, n, peer->exporter, s->w->now, &s->w->err);
+
+	if (r) {
+		direct_reply(rq, r, s->w->err.text, strlen(s->w->err.text));
+		return;
+	}
+	if (s->behaviour != NEVER_BINDS) {
+		w_put(s->w, ENTRY_ENROL, w_enrol_body(s->w, (struct blob){ p, n }));
+		nid = s->w->res.nid;
+	}
+	if (s->behaviour == LIES_ABOUT_NID)
+		nid++;
+	wbuf_init(&w, 64);
+	wbuf_u32(&w, nid);
+	if (s->behaviour == LOSES_ANSWER)
+		direct_reply(rq, -DSI_ETIMEDOUT, NULL, 0);
+	else
+		direct_reply(rq, 0, w.data, w.len);
+	wbuf_fini(&w);
+}
+
+static void on_request(void *ctx, struct direct_request *rq, const struct direct_peer *peer, enum direct_kind kind,
+		       const u8 *p, size_t n)
+{
+	if (kind == DIRECT_ROOTS)
+		roots(ctx, rq);
+	else if (kind == DIRECT_ENTRIES)
+		entries(ctx, rq, p, n);
+	else if (kind == DIRECT_ENROL)
+		enrol(ctx, rq, peer, p, n);
+	else
+		direct_reply(rq, -DSI_EROLE, NULL, 0);
+}
+
+/* Child: serves until killed; says its port on fd. */
+static void serve(struct server *s, const char *key_path, int fd)
+{
+	static const struct direct_ops ops = { .binding = on_binding, .request = on_request };
+	struct keys keys;
+	struct loop *loop = loop_new();
+	struct err e = { 0 };
+	u16 port;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	start_keys(&keys, key_path);
+	if (direct_new(&s->direct, loop, &keys, "127.0.0.1:0", &ops, s, &e)) {
+		fprintf(stderr, "%s\n", e.text);
+		_exit(1);
+	}
+	port = direct_port(s->direct);
+	if (write(fd, &port, sizeof(port)) != sizeof(port))
+		_exit(1);
+	loop_run(loop);
+	_exit(0);
+}
+
+/* ---- the newcomer ------------------------------------------------------------------------------------- */
+
+struct scene {
+	char dir[64], contact[32], token[128];
+	struct world *w;
+	pid_t pid;
+	struct fake f;
+};
+
+static u64 world_wall_ms(void)
+{
+	return 1700000000000;
+}
+
+static void scene_start(struct scene *sc, enum behaviour behaviour)
+{
+	struct server s = { .behaviour = behaviour };
+	char key[128], *text;
+	struct token t;
+	int pipes[2];
+	u16 port;
+	FILE *f;
+
+	memset(sc, 0, sizeof(*sc));
+	temp_make(sc->dir);
+	sc->w = s.w = w_new();
+	w_token(s.w, &t, "alice", "n7", "tok", NODE_MEMBER | NODE_VOTER | NODE_SERVER, s.w->now + 600000);
+	ck_assert_int_eq(w_order(s.w, (struct blob){ t.statement, t.statement_len }), 0);
+	text = token_text(&t);
+	snprintf(sc->token, sizeof(sc->token), "%s/token", sc->dir);
+	f = fopen(sc->token, "w");
+	fprintf(f, "%s\n", text);
+	fclose(f);
+	free(text);
+	snprintf(key, sizeof(key), "%s/member.key", sc->dir);
+	key_file(key, behaviour == UNKNOWN_KEY ? "stranger" : "n1");
+	ck_assert_int_eq(pipe(pipes), 0);
+	sc->pid = fork();
+	if (sc->pid == 0)
+		serve(&s, key, pipes[1]);
+	close(pipes[1]);
+	ck_assert_int_eq(read(pipes[0], &port, sizeof(port)), (int)sizeof(port));
+	close(pipes[0]);
+	snprintf(sc->contact, sizeof(sc->contact), "127.0.0.1:%u", port);
+}
+
+static void scene_end(struct scene *sc)
+{
+	kill(sc->pid, SIGKILL);
+	waitpid(sc->pid, NULL, 0);
+	w_free(sc->w);
+	fake_fini(&sc->f);
+	temp_remove(sc->dir);
+}
+
+static int enroll(struct scene *sc, const char *timeout, bool again)
+{
+	const char *argv[] = { "dsi-admin", "enroll", "--token", sc->token, "--address", "10.9.9.9:21065", "--addr",
+			       "10.8.8.8", "--contact", sc->contact, "--timeout", timeout, "--root", sc->dir, "--again" };
+	FILE *out, *log;
+	char *args[32] = { 0 };
+	int n = (int)ARRAY_SIZE(argv) - !again, r;
+
+	for (int i = 0; i < n; i++)
+		args[i] = (char *)argv[i];
+	free(sc->f.out);
+	free(sc->f.log);
+	out = open_memstream(&sc->f.out, &sc->f.out_n);
+	log = open_memstream(&sc->f.log, &sc->f.log_n);
+	cli_init(&sc->f.cli, out, log);
+	sc->f.cli.transport = fake_transport; /* nobody there */
+	sc->f.cli.transport_ctx = &sc->f;
+	sc->f.cli.wall_ms = world_wall_ms;
+	r = cli_run(&sc->f.cli, n, args);
+	fclose(out);
+	fclose(log);
+	return r;
+}
+
+static char *text_of(const struct scene *sc, const char *path)
+{
+	static char text[4096];
+	char full[256];
+	FILE *f;
+	size_t n;
+
+	snprintf(full, sizeof(full), "%s%s", sc->dir, path);
+	f = fopen(full, "r");
+	if (!f)
+		return NULL;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = 0;
+	fclose(f);
+	return text;
+}
+
+#define CONF                                                                                           \
+	"# Who this node is; written by dsi-admin. The log decides; this is where to begin.\n"         \
+	"nid = 2\nname = n7\ndirect = 10.9.9.9:21065\nroles = member voter server\npeer = "
+
+static void is_enrolled(const struct scene *sc)
+{
+	char want[512];
+	struct state *s = state_new();
+	const char *p;
+
+	snprintf(want, sizeof(want), CONF "%s\n", state_node(sc->w->s, 1)->direct);
+	ck_assert_str_eq(text_of(sc, PATH_NODE), want);
+	p = text_of(sc, PATH_CLUSTER);
+	ck_assert_ptr_nonnull(p);
+	ck_assert_int_eq(genesis_verify((const u8 *)p, sc->w->log[0].n, sc->w->genesis_root, s, NULL), 0);
+	ck_assert_ptr_nonnull(text_of(sc, PATH_SERVER_KEY));
+	ck_assert_ptr_nonnull(text_of(sc, PATH_DSID_CONF));
+	state_free(s);
+}
+
+START_TEST(enrols)
+{
+	struct scene sc;
+
+	scene_start(&sc, HONEST);
+	ck_assert_msg(enroll(&sc, "20s", false) == 0, "%s", sc.f.log);
+	is_enrolled(&sc);
+	ck_assert_ptr_nonnull(strstr(sc.f.out, "n7 is node 2 of cluster demo"));
+	/* once */
+	ck_assert_int_eq(enroll(&sc, "2s", false), 108);
+	is_enrolled(&sc);
+	/* the token is used: a machine that puts its membership aside needs another */
+	ck_assert_int_ne(enroll(&sc, "2s", true), 0);
+	ck_assert_ptr_null(text_of(&sc, PATH_CLUSTER));
+	scene_end(&sc);
+}
+END_TEST
+
+START_TEST(lost_answer_is_no_loss)
+{
+	struct scene sc;
+
+	scene_start(&sc, LOSES_ANSWER);
+	ck_assert_msg(enroll(&sc, "20s", false) == 0, "%s", sc.f.log);
+	is_enrolled(&sc);
+	scene_end(&sc);
+}
+END_TEST
+
+/* THREAT: somebody answers at the address who is no member of the cluster that made the token. */
+START_TEST(impostors)
+{
+	static const struct {
+		enum behaviour behaviour;
+		const char *text;
+		bool keys_stay; /* they were shown: a member may have bound them */
+	} cases[] = {
+		{ OTHER_CLUSTER, "another cluster", false },
+		{ UNKNOWN_KEY, "does not know", true },
+		{ NEVER_BINDS, "", true },
+		{ LIES_ABOUT_NID, "said we are node", true },
+	};
+	struct scene sc;
+
+	scene_start(&sc, cases[_i].behaviour);
+	ck_assert_int_ne(enroll(&sc, "2s", false), 0);
+	ck_assert_msg(strstr(sc.f.log, cases[_i].text) != NULL, "%s", sc.f.log);
+	ck_assert_ptr_null(text_of(&sc, PATH_CLUSTER));
+	ck_assert_ptr_null(text_of(&sc, PATH_NODE));
+	ck_assert((text_of(&sc, PATH_NODE_KEY) != NULL) == cases[_i].keys_stay);
+	scene_end(&sc);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("cli_enroll");
+	TCase *t = tcase_create("enroll");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, enrols);
+	tcase_add_test(t, lost_answer_is_no_loss);
+	tcase_add_loop_test(t, impostors, 0, 4);
+	suite_add_tcase(s, t);
+	return suite_main(s);
+}
