@@ -325,6 +325,13 @@ START_TEST(server_adds_a_voter_nobody_granted)
 	/* another node's token did */
 	memcpy(b.token, state_node(w->s, 5)->token, 16);
 	ck_assert_int_eq(w_put(w, ENTRY_VOTER_ADD, w_blob(w, &schema_e_voter, &b)), -DSI_EAUTH);
+	/* a learner, but on a token that is not its own */
+	struct token t;
+
+	give(w, &t, "n6", "t6", MV);
+	ck_assert_int_eq(applied(w, w_request(w, &t, "n6", "n6", MV, session)), 0);
+	b.nid = 6;
+	ck_assert_int_eq(w_put(w, ENTRY_VOTER_ADD, w_blob(w, &schema_e_voter, &b)), -DSI_EAUTH);
 	/* a node that an operator took the vote from, on the old token */
 	ck_assert_int_eq(w_order(w, w_node_op(w, ENTRY_VOTER_REMOVE, "alice", 5)), 0);
 	ck_assert_int_eq(w_promote(w, 5), -DSI_EAUTH);
