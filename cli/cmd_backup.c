@@ -245,7 +245,7 @@ static int write_log(struct cli *c, const struct bundle *b, struct err *e)
 		log_close(g);
 	if (w.loop)
 		loop_free(w.loop);
-	return r;
+	return r < 0 ? r : files_chown_tree(dir, "_dsid", e);
 }
 
 static int write_config(struct nodefiles *f, const struct bundle *b, struct err *e)

@@ -293,8 +293,7 @@ static int push_source(struct cli *c, struct push *p, struct source *s, struct e
 	if (r < 0)
 		return r;
 	r = source_compile(s, p->sids ? p->sids : p->base, p->sids ? p->sids_len : p->base_len, e);
-	if (c->format == CLI_TEXT)
-		source_show_diags(s, c->log);
+	source_show_diags(s, c->log);
 	if (r < 0)
 		return r;
 	p->bytes = s->bytes.data;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -167,7 +168,18 @@ int files_chown(const char *path, const char *user, const char *group, struct er
 	return 0;
 }
 
-int files_chmod(const char *path, mode_t mode, struct err *e)
+static const char *tree_owner;
+
+static int give_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-	return chmod(path, mode) < 0 ? err_errno(e, -DSI_EPERM, "cannot set the mode of %s", path) : 0;
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return files_chown(path, tree_owner, tree_owner, NULL);
+}
+
+int files_chown_tree(const char *path, const char *owner, struct err *e)
+{
+	tree_owner = owner;
+	return nftw(path, give_one, 16, FTW_PHYS) ? err_set(e, -DSI_EPERM, "cannot give %s to %s", path, owner) : 0;
 }

@@ -20,6 +20,6 @@ bool files_exists(const char *path);
 /* Owner and group by name; a name that does not exist here (NULL: leave) is skipped, not an error, so that
  * init works before the package made its users. Without root: nothing is done. */
 int files_chown(const char *path, const char *user, const char *group, struct err *e);
-int files_chmod(const char *path, mode_t mode, struct err *e);
+int files_chown_tree(const char *path, const char *owner, struct err *e); /* user and group of that name */
 
 #endif

@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "cli/opkey.h"
 #include "gcs/direct.h"
+#include "gcs/status.h"
 #include "lib/keyservice.h"
 #include "tests/unit/cli_fixture.h"
 #include "tests/unit/gcs_world.h"
@@ -253,13 +255,11 @@ static void scene_end(struct scene *sc)
 	temp_remove(sc->dir);
 }
 
-static int enroll(struct scene *sc, const char *timeout, bool again)
+static int cli(struct scene *sc, int n, const char *const *argv)
 {
-	const char *argv[] = { "dsi-admin", "enroll", "--token", sc->token, "--address", "10.9.9.9:21065", "--addr",
-			       "10.8.8.8", "--contact", sc->contact, "--timeout", timeout, "--root", sc->dir, "--again" };
 	FILE *out, *log;
 	char *args[32] = { 0 };
-	int n = (int)ARRAY_SIZE(argv) - !again, r;
+	int r;
 
 	for (int i = 0; i < n; i++)
 		args[i] = (char *)argv[i];
@@ -275,6 +275,16 @@ static int enroll(struct scene *sc, const char *timeout, bool again)
 	fclose(out);
 	fclose(log);
 	return r;
+}
+
+#define CLI(sc, ...) cli(sc, (int)ARRAY_SIZE(((const char *const[]){ __VA_ARGS__ })), (const char *const[]){ __VA_ARGS__ })
+
+static int enroll(struct scene *sc, const char *timeout, bool again)
+{
+	const char *argv[] = { "dsi-admin", "enroll", "--token", sc->token, "--address", "10.9.9.9:21065", "--addr",
+			       "10.8.8.8", "--contact", sc->contact, "--timeout", timeout, "--root", sc->dir, "--again" };
+
+	return cli(sc, (int)ARRAY_SIZE(argv) - !again, argv);
 }
 
 static char *text_of(const struct scene *sc, const char *path)
@@ -368,6 +378,112 @@ START_TEST(impostors)
 }
 END_TEST
 
+/* ---- what root does with the node's key over the direct leg ------------------------------------------- */
+
+/* Our own dsid is played by the member's direct leg. */
+static void answer_status(struct scene *sc, char reply[512])
+{
+	snprintf(reply, 512, "{\"code\": 0, \"data\": {\"nid\": 2, \"nodes\": [{\"nid\": 2, \"direct\": \"%s\"}]}}", sc->contact);
+	fake_answer(&sc->f, CTL_DSID, "status", reply, 0);
+}
+
+START_TEST(backup_and_restore)
+{
+	char reply[512], file[128], root[128];
+	struct log_boot boot;
+	struct loop *loop = loop_new();
+	struct log *log = NULL;
+	struct scene sc;
+	struct err e = { 0 };
+
+	scene_start(&sc, HONEST);
+	ck_assert_int_eq(enroll(&sc, "20s", false), 0);
+	snprintf(file, sizeof(file), "%s/backup", sc.dir);
+	snprintf(root, sizeof(root), "%s/new", sc.dir);
+	answer_status(&sc, reply);
+	ck_assert_msg(CLI(&sc, "dsi-admin", "backup", "--out", file, "--root", sc.dir) == 0, "%s", sc.f.log);
+	ck_assert_ptr_nonnull(strstr(sc.f.out, "log to entry 4"));
+	ck_assert_int_eq(CLI(&sc, "dsi-admin", "restore", file, "--root", root), 107); /* dsid runs */
+	sc.f.n = 0;
+	ck_assert_msg(CLI(&sc, "dsi-admin", "restore", file, "--root", root) == 0, "%s", sc.f.log);
+	ck_assert_ptr_nonnull(text_of(&sc, "/new" PATH_CLUSTER));
+	snprintf(root, sizeof(root), "%s/new" PATH_DSID_LOG, sc.dir);
+	ck_assert_msg(log_open(&log, loop, root, &boot, &e) == 0, "%s", e.text);
+	ck_assert_uint_eq(boot.tail_index, 4);
+	log_close(log);
+	loop_free(loop);
+	snprintf(root, sizeof(root), "%s/new", sc.dir);
+	ck_assert_int_eq(CLI(&sc, "dsi-admin", "restore", file, "--root", root), 108);
+	scene_end(&sc);
+}
+END_TEST
+
+static void root_key(const char *path)
+{
+	struct opkey k = { .kind = OPKEY_ROOT, .name = "demo" };
+	u8 file[OPKEY_MAX_FILE];
+	struct wbuf w;
+	int fd;
+
+	w_seed("root", k.seed);
+	w_pub("root", k.pub);
+	wbuf_fixed(&w, file, sizeof(file));
+	ck_assert_int_eq(opkey_encode(&k, NULL, &w, NULL), 0);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0400);
+	ck_assert_int_eq(write(fd, w.data, w.len), (int)w.len);
+	close(fd);
+}
+
+START_TEST(reforms)
+{
+	char status[512], key[128], *cluster;
+	struct body_s_reform b;
+	struct statement st;
+	struct status_input in = { .order = &(struct order_status){ 0 } };
+	struct arena a;
+	struct scene sc;
+	json_t *doc;
+	u8 *said;
+	size_t n;
+
+	arena_init(&a, 1 << 16);
+	scene_start(&sc, HONEST);
+	ck_assert_int_eq(enroll(&sc, "20s", false), 0);
+	answer_status(&sc, status);
+	in.state = sc.w->s;
+	doc = json_pack("{s:i, s:o}", "code", 0, "data", status_cluster(&in));
+	cluster = json_dumps(doc, 0);
+	fake_answer(&sc.f, CTL_DSID, "cluster", cluster, 0);
+	fake_answer(&sc.f, CTL_DSID, "submit", "{\"code\": 0, \"data\": {\"index\": 5, \"ms\": 3}}", 0);
+	snprintf(key, sizeof(key), "%s/root.key", sc.dir);
+	root_key(key);
+	ck_assert_int_eq(CLI(&sc, "dsi-admin", "cluster", "reform", "--force", "--voters", "n7,n9", "--root-key", key, "--root",
+			     sc.dir), 105);
+	ck_assert_msg(CLI(&sc, "dsi-admin", "cluster", "reform", "--force", "--voters", "n1,n7", "--root-key", key, "--root",
+			  sc.dir) == 0, "%s", sc.f.log);
+	ck_assert_ptr_nonnull(strstr(sc.f.out, "generation 2 stands on log entry 4"));
+	cluster = (free(cluster), NULL);
+	{
+		const char *b64 = json_string_value(json_object_get(fake_asked(&sc.f, "submit"), "statement"));
+
+		ck_assert_int_eq(crypto_unbase64(b64, strlen(b64), &said, &n), 0);
+	}
+	ck_assert_int_eq(statement_open(&st, said, n), 0);
+	ck_assert_uint_eq(st.signer, S_ROOT);
+	ck_assert_uint_eq(st.generation, 2);
+	ck_assert_int_eq(body_decode(&schema_s_reform, st.body, st.body_len, &b, &a), 0);
+	ck_assert_uint_eq(b.base_index, 4);
+	ck_assert_uint_eq(b.next_nid, 3);
+	ck_assert_uint_eq(b.voters.n, 8);
+	ck_assert_uint_eq(b.servers.n, 8); /* both host one */
+	ck_assert_uint_eq(b.dead.n, 0);
+	free(said);
+	json_decref(doc);
+	arena_fini(&a);
+	scene_end(&sc);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("cli_enroll");
@@ -377,6 +493,8 @@ int main(void)
 	tcase_add_test(t, enrols);
 	tcase_add_test(t, lost_answer_is_no_loss);
 	tcase_add_loop_test(t, impostors, 0, 4);
+	tcase_add_test(t, backup_and_restore);
+	tcase_add_test(t, reforms);
 	suite_add_tcase(s, t);
 	return suite_main(s);
 }
