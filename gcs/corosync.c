@@ -25,7 +25,7 @@
 #include <corosync/cpg.h>
 #include <corosync/quorum.h>
 
-enum { PRIOS = 3, DISPATCH_BATCH = 64, FLUSH_BATCH = 64, NODES_MAX = 384 };
+enum { PRIOS = 3, DISPATCH_BATCH = 64, FLUSH_BATCH = 64, NODES_MAX = 384, HELD_MAX = 4096 };
 
 #define MSEC 1000000ull
 static const u64 backoff_min = 200 * MSEC, backoff_max = 5000 * MSEC;
@@ -34,6 +34,7 @@ static const u64 agree_ns = 10000 * MSEC; /* quorum may lag behind CPG so long *
 
 struct queued {
 	STAILQ_ENTRY(queued) next;
+	struct gcs_member from; /* of held ones */
 	size_t n;
 	u8 p[];
 };
@@ -74,6 +75,9 @@ struct corosync {
 
 	bool announced;
 	struct gcs_view view;
+	bool unsettled;    /* members or ring changed and the view is not told yet */
+	struct queue held; /* what was delivered meanwhile: it belongs to the view to come */
+	u32 n_held;
 
 	struct queue queue[PRIOS];
 	u32 n_queued;
@@ -210,6 +214,17 @@ static void disconnect(struct corosync *c)
 }
 
 /* First say that there is no view, then tidy up: finalizing a dead daemon's handles takes seconds. */
+static void held_drop(struct corosync *c)
+{
+	struct queued *m;
+
+	while ((m = STAILQ_FIRST(&c->held))) {
+		STAILQ_REMOVE_HEAD(&c->held, next);
+		free(m);
+	}
+	c->n_held = 0;
+}
+
 static void lost(struct corosync *c, const char *why)
 {
 	bool tell = c->announced || strcmp(why, c->why) != 0;
@@ -218,6 +233,8 @@ static void lost(struct corosync *c, const char *why)
 	snprintf(text, sizeof(text), "%s", why); /* it may be c->why itself */
 	memcpy(c->why, text, sizeof(text));
 	c->announced = false;
+	c->unsettled = false;
+	held_drop(c);
 	if (tell)
 		c->ops->events.down(c->ctx, c->why);
 	loop_timer_set(c->flush_timer, 0);
@@ -417,18 +434,49 @@ static void view_build(struct corosync *c, struct gcs_view *v)
 	view_members(c, v);
 }
 
+static void held_flush(struct corosync *c)
+{
+	struct queued *m;
+
+	while ((m = STAILQ_FIRST(&c->held)) && !c->broken) {
+		STAILQ_REMOVE_HEAD(&c->held, next);
+		c->n_held--;
+		c->ops->events.deliver(c->ctx, m->from, m->p, m->n);
+		free(m);
+	}
+}
+
+/* The ring callback of a join comes behind the first messages of the new view (seen on a slow machine): they
+ * wait for the view, or this member alone would have missed them. */
+static void hold(struct corosync *c, struct gcs_member from, const void *p, size_t n)
+{
+	struct queued *m = c->n_held < HELD_MAX ? malloc(sizeof(*m) + n) : NULL;
+
+	if (!m) {
+		c->broken = "corosync: too many messages before the view they belong to";
+		return;
+	}
+	m->from = from;
+	m->n = n;
+	memcpy(m->p, p, n);
+	STAILQ_INSERT_TAIL(&c->held, m, next);
+	c->n_held++;
+}
+
 static void tell_view(struct corosync *c, const struct gcs_view *v)
 {
 	bool news = !c->announced || !view_same(v, &c->view);
 
 	c->view = *v;
 	c->announced = true;
+	c->unsettled = false;
 	c->why[0] = '\0';
 	c->backoff = backoff_min;
 	if (news)
 		c->ops->events.view(c->ctx, &c->view);
 	else if (c->ops->events.quorum)
 		c->ops->events.quorum(c->ctx, &c->view);
+	held_flush(c);
 }
 
 static void announce(struct corosync *c)
@@ -474,7 +522,11 @@ static void on_deliver(cpg_handle_t h, const struct cpg_name *group, uint32_t no
 	struct gcs_member from = { .nodeid = nodeid, .pid = pid };
 
 	(void)group;
-	if (c->announced && !c->broken && n <= LIM_RING_MSG)
+	if (c->broken || n > LIM_RING_MSG)
+		return;
+	if (!c->announced || c->unsettled)
+		hold(c, from, msg, n);
+	else
 		c->ops->events.deliver(c->ctx, from, msg, n);
 }
 
@@ -500,6 +552,7 @@ static void on_confchg(cpg_handle_t h, const struct cpg_name *group, const struc
 	for (size_t i = 0; i < n; i++)
 		c->members[i] = (struct gcs_member){ .nodeid = m[i].nodeid, .pid = m[i].pid };
 	c->n_members = (u32)n;
+	c->unsettled = true;
 	if (of_nodes(left, n_left) || of_nodes(joined, n_joined))
 		c->wait_totem = true;
 	announce(c);
@@ -511,6 +564,7 @@ static void on_totem(cpg_handle_t h, struct cpg_ring_id ring, uint32_t n, const 
 
 	c->ring = (struct gcs_ring){ .nodeid = ring.nodeid, .seq = ring.seq };
 	c->ring_known = true;
+	c->unsettled = true;
 	c->wait_totem = false;
 	c->n_totem = MIN(n, (u32)NODES_MAX);
 	memcpy(c->totem, list, c->n_totem * sizeof(c->totem[0]));
@@ -724,6 +778,7 @@ int corosync_new(struct gcs_backend **ret, struct loop *l, const char *group, co
 	memcpy(c->group.value, group, strlen(group));
 	for (int i = 0; i < PRIOS; i++)
 		STAILQ_INIT(&c->queue[i]);
+	STAILQ_INIT(&c->held);
 	c->connect_timer = loop_timer_new(l, try_connect, c);
 	c->flush_timer = loop_timer_new(l, flush, c);
 	c->stall_timer = loop_timer_new(l, on_stall, c);
