@@ -50,8 +50,10 @@ struct dsi_slot {
 	dsi_u64 policy_version; /* version in the cluster's log */
 	dsi_u32 policy_flags;   /* enum dsi_policy_flag */
 	dsi_u32 default_flags;  /* context flags of DSI_SID_DEFAULT: spares the commonest look-up */
-	dsi_u32 n_labels;       /* labelled roots that were found; 0: no file is walked */
+	dsi_u32 n_labels;       /* labelled directories that were found; 0: no file is walked */
 	dsi_u32 n_execs;
+	dsi_u32 n_names;        /* files labelled by name */
+	dsi_u32 zero;
 	dsi_u8 digest[32];      /* of the image; told back to a dsid that re-adopts */
 };
 
@@ -82,8 +84,11 @@ struct dsi_state {
 	dsi_u64 lease_deadline; /* CLOCK_BOOTTIME ns; remote labels past it are DSI_SID_STALE; 0: no trust */
 	dsi_u64 own_key[2];     /* MAC key of connections inside this node; random, by the loader */
 	dsi_u64 loaded_at;      /* CLOCK_BOOTTIME ns */
-	dsi_u64 guard_dev;      /* s_dev of the guarded bpffs */
-	dsi_u64 reserved[3];
+	dsi_u64 guard_ino;      /* directory of our pins ... */
+	dsi_u64 guard_mnt;      /* ... its mount, as the kernel addresses it ... */
+	dsi_u32 guard_dev;      /* ... and its s_dev */
+	dsi_u32 zero;
+	dsi_u64 reserved;
 	struct dsi_slot slots[DSI_SLOTS];
 	struct dsi_exempt exempt[DSI_EXEMPT_MAX];
 };
@@ -106,7 +111,7 @@ enum dsi_state_flag {
  * nclasses: u32 nid -> u32 node class; missing: DSI_NCLASS_MEMBER
  * ports: 0 -> struct dsi_ports
  * labels: struct dsi_inode_key -> u32 sid
- * execs: struct dsi_exec_key -> u32 sid to enter */
+ * execs: struct dsi_name_key -> u32 sid to enter; from = 0: type of a file labelled by itself */
 struct dsi_ports {
 	dsi_u16 pclass[65536];
 };
@@ -118,11 +123,12 @@ struct dsi_inode_key {
 	dsi_u32 zero;
 };
 
-/* An executable by directory and name: a package upgrade that renames a new file into place keeps it. */
-struct dsi_exec_key {
+/* A file by directory and name: an upgrade that renames a new file into place (a package's program,
+ * /etc/shadow) keeps what is said about it. */
+struct dsi_name_key {
 	dsi_u64 dir_ino;
 	dsi_u32 dir_dev;
-	dsi_u32 from; /* SID that executes */
+	dsi_u32 from; /* SID that executes; 0: this is a label */
 	dsi_u8 name[DSI_NAME_LEN]; /* NUL-padded */
 };
 
@@ -162,7 +168,7 @@ struct dsi_rec_nclass {
 struct dsi_rec_label {
 	dsi_u32 sid;
 	dsi_u32 zero;
-	char path[DSI_PATH_LEN]; /* directory or file; symbolic links are followed */
+	char path[DSI_PATH_LEN]; /* a directory labels what is below it, a file itself; links are followed */
 };
 struct dsi_rec_exec {
 	dsi_u32 from, to;
@@ -188,10 +194,12 @@ enum dsi_sock_flag {
 	DSI_SOCK_ACCEPTED = 1 << 0,
 };
 
-/* In inode storage. Each word is written and read whole; both carry the generation they are true for. */
+/* In inode storage. Each word is written and read whole; both carry the generation they are true for.
+ * A file that was renamed to or from a name with a label of its own is never cached again. */
 struct dsi_inode_label {
 	dsi_u64 label;    /* generation << 32 | sid */
 	dsi_u64 decision; /* ssid << 32 | low 24 bits of generation << 8 | file permissions granted */
+	dsi_u64 uncached; /* only ever set */
 };
 
 /* --- nodes ---------------------------------------------------------------------------------------- */
@@ -264,6 +272,7 @@ enum { DSI_STOPPED_MAX = 4096 };
 /* Where an open descriptor points, as the kernel names it. */
 struct dsi_scan_fd {
 	dsi_u64 ino;
+	dsi_u64 mnt;
 	dsi_u32 dev, fd;
 };
 
@@ -372,12 +381,12 @@ enum dsi_stat {
 };
 
 #define DSI_ASSERT_SIZE(type, n) _Static_assert(sizeof(struct type) == (n), #type " is a format")
-DSI_ASSERT_SIZE(dsi_slot, 56);
+DSI_ASSERT_SIZE(dsi_slot, 64);
 DSI_ASSERT_SIZE(dsi_exempt, 4);
-DSI_ASSERT_SIZE(dsi_state, 48 + 64 + 2 * 56 + 16 * 4);
+DSI_ASSERT_SIZE(dsi_state, 48 + 64 + 2 * 64 + 16 * 4);
 DSI_ASSERT_SIZE(dsi_ports, 131072);
 DSI_ASSERT_SIZE(dsi_inode_key, 16);
-DSI_ASSERT_SIZE(dsi_exec_key, 80);
+DSI_ASSERT_SIZE(dsi_name_key, 80);
 DSI_ASSERT_SIZE(dsi_rec_rule, 24);
 DSI_ASSERT_SIZE(dsi_rec_context, 8);
 DSI_ASSERT_SIZE(dsi_rec_ports, 8);
@@ -386,7 +395,7 @@ DSI_ASSERT_SIZE(dsi_rec_label, 1032);
 DSI_ASSERT_SIZE(dsi_rec_exec, 1032);
 DSI_ASSERT_SIZE(dsi_task_label, 8);
 DSI_ASSERT_SIZE(dsi_sock_label, 16);
-DSI_ASSERT_SIZE(dsi_inode_label, 16);
+DSI_ASSERT_SIZE(dsi_inode_label, 24);
 DSI_ASSERT_SIZE(dsi_node, 48);
 DSI_ASSERT_SIZE(dsi_conn_key, 48);
 DSI_ASSERT_SIZE(dsi_conn, 16);

@@ -9,6 +9,7 @@
 #include "kernel/emit.bpf.h"
 #include "kernel/label.bpf.h"
 #include "kernel/peer.bpf.h"
+#include "kernel/guard.bpf.h"
 #include "kernel/hook_exec.bpf.h"
 #include "kernel/hook_file.bpf.h"
 #include "kernel/hook_task.bpf.h"
@@ -17,5 +18,6 @@
 #include "kernel/scan.bpf.h"
 #include "kernel/reval.bpf.h"
 #include "kernel/quarantine.bpf.h"
+#include "kernel/hook_guard.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

@@ -31,40 +31,16 @@ int BPF_PROG(dsi_task_alloc, struct task_struct *task, unsigned long clone_flags
 	return 0;
 }
 
-/* SID that `from` enters by executing this file; 0: no entry. */
-static __noinline u32 exec_entry(struct dentry *d, u32 from, u32 slot)
-{
-	void *inner = bpf_map_lookup_elem(&execs, &slot);
-	struct dsi_exec_key key = { .from = from };
-	struct dentry *dir;
-	struct inode *inode;
-	u32 *to, len;
-
-	if (!inner || !d)
-		return 0;
-	dir = d->d_parent;
-	inode = dir->d_inode;
-	len = d->d_name.len;
-	if (!inode || !len || len >= DSI_NAME_LEN)
-		return 0;
-	key.dir_ino = inode->i_ino;
-	key.dir_dev = inode->i_sb->s_dev;
-	if (bpf_probe_read_kernel(key.name, len & (DSI_NAME_LEN - 1), d->d_name.name))
-		return 0;
-	to = bpf_map_lookup_elem(inner, &key);
-	return to ? *to : 0;
-}
-
 /* What this exec enters; `sid` itself: no change. */
 static __always_inline u32 exec_target(struct dentry *d, u32 sid, const struct policy *p)
 {
-	u32 to = policy_slot(p)->n_execs ? exec_entry(d, sid, p->slot) : 0;
+	u32 to = policy_slot(p)->n_execs ? named_entry(d, sid, p->slot) : 0;
 
 	if (to || (sid != DSI_SID_DSI && sid != DSI_SID_KERNEL))
 		return to ? to : sid;
 	/* DSI's label stays with DSI's programs, whoever starts them. */
 	if (policy_slot(p)->n_execs)
-		to = exec_entry(d, DSI_SID_DEFAULT, p->slot);
+		to = named_entry(d, DSI_SID_DEFAULT, p->slot);
 	return to == sid ? sid : DSI_SID_DEFAULT;
 }
 

@@ -8,7 +8,7 @@
 #ifndef DSI_KERNEL_HOOK_FILE_BPF_H
 #define DSI_KERNEL_HOOK_FILE_BPF_H
 
-#include "kernel/label.bpf.h"
+#include "kernel/guard.bpf.h"
 
 static __always_inline u32 open_perms(const struct file *f)
 {
@@ -29,12 +29,12 @@ int BPF_PROG(dsi_file_open, struct file *file)
 	struct subject s;
 	u32 perm;
 
+	if (guard_on() && file->f_mode & FMODE_WRITE && !overlay_file(file) && guard_denies(file->f_path.dentry))
+		return opaque(-EPERM);
 	if (!subject_confined(&s))
 		return 0;
-	if (file->f_mode & FMODE_NOACCOUNT)
-		return 0;
 	perm = open_perms(file);
-	if (perm && file_denied(&s, file->f_inode, file->f_path.dentry, perm, 0))
+	if (perm && !overlay_file(file) && file_denied(&s, file->f_inode, file->f_path.dentry, perm, 0))
 		return opaque(-EACCES);
 	return 0;
 }
@@ -77,14 +77,30 @@ int BPF_PROG(dsi_file_mprotect, struct vm_area_struct *vma, unsigned long reqpro
 	return 0;
 }
 
+/* The confined need the right on the directory's type and, where a name has its own, on that. */
+static __noinline int entry_denied(struct subject *s, struct inode *dir, struct dentry *dentry, u32 perm)
+{
+	struct ask a;
+
+	if (file_denied(s, dir, dentry->d_parent, perm, 0))
+		return 1;
+	ask_init(&a, &s->policy, s->sid, DSI_CLASS_FILE);
+	a.key.tsid = named_type(dentry, &s->policy);
+	a.perm = perm;
+	a.dentry = dentry;
+	return a.key.tsid && denied(&a);
+}
+
 /* Something is made in `dir`, which is dentry's parent. */
 static __noinline int create_denied(struct inode *dir, struct dentry *dentry)
 {
 	struct subject s;
 
+	if (guard_denies(dentry))
+		return 1;
 	if (!subject_confined(&s) || overlay_inside(dentry->d_parent))
 		return 0;
-	return file_denied(&s, dir, dentry->d_parent, DSI_PERM_FILE_CREATE, 0);
+	return entry_denied(&s, dir, dentry, DSI_PERM_FILE_CREATE);
 }
 
 #define CREATE_HOOK(hook, name, ...)                                                                  \
@@ -120,6 +136,8 @@ static __noinline int remove_verdict(struct inode *dir, struct dentry *dentry)
 	struct inode *inode = dentry->d_inode;
 	struct subject s;
 
+	if (guard_denies(dentry))
+		return EACCES;
 	if (!subject_get(&s) || !policy_slot(&s.policy)->n_labels || !inode)
 		return 0;
 	if (overlay_inside(dentry))
@@ -128,7 +146,7 @@ static __noinline int remove_verdict(struct inode *dir, struct dentry *dentry)
 		return EBUSY;
 	if (!subject_confined(&s))
 		return 0;
-	return file_denied(&s, dir, dentry->d_parent, DSI_PERM_FILE_DELETE, 0) ? EACCES : 0;
+	return entry_denied(&s, dir, dentry, DSI_PERM_FILE_DELETE) ? EACCES : 0;
 }
 
 #define VERDICT(v)                                                                                    \
@@ -160,16 +178,28 @@ int BPF_PROG(dsi_link, struct dentry *old, struct inode *dir, struct dentry *den
 {
 	struct subject s;
 
+	if (guard_denies(old) || guard_denies(dentry))
+		return opaque(-EPERM);
 	if (!subject_get(&s) || overlay_inside(dentry->d_parent))
 		return 0;
-	if (walk(old, &s.policy) != walk(dentry->d_parent, &s.policy) &&
+	if (walk(old, &s.policy) != walk(dentry, &s.policy) &&
 	    move_denied(&s.policy, s.sid, old, DSI_REASON_RELABEL))
 		return opaque(-EXDEV);
 	if (!subject_confined(&s))
 		return 0;
-	if (file_denied(&s, dir, dentry->d_parent, DSI_PERM_FILE_CREATE, 0))
+	if (entry_denied(&s, dir, dentry, DSI_PERM_FILE_CREATE))
 		return opaque(-EACCES);
 	return 0;
+}
+
+/* From now on the label of this inode depends on which name it is met by: never remember it again. */
+static __always_inline bool uncache(struct inode *inode)
+{
+	struct dsi_inode_label *c = bpf_inode_storage_get(&inode_labels, inode, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (c)
+		WRITE_ONCE(c->uncached, 1);
+	return c;
 }
 
 /* `old` moves to where `dentry` is; `dentry`, if it exists, is replaced. */
@@ -177,12 +207,15 @@ static __noinline int rename_labels(struct subject *s, struct dentry *old, struc
 {
 	struct inode *moved = old->d_inode, *replaced = dentry->d_inode;
 
-	if (!policy_slot(&s->policy)->n_labels)
+	if (!moved || !policy_slot(&s->policy)->n_labels)
 		return 0;
-	if ((moved && is_label_root(moved, &s->policy)) || (replaced && is_label_root(replaced, &s->policy)))
+	if (is_label_root(moved, &s->policy) || (replaced && is_label_root(replaced, &s->policy)))
 		return move_denied(&s->policy, s->sid, old, DSI_REASON_LABEL_ROOT) ? EBUSY : 0;
-	if (walk(old->d_parent, &s->policy) != walk(dentry->d_parent, &s->policy))
+	if (walk_up(old->d_parent, s->policy.slot) != walk_up(dentry->d_parent, s->policy.slot))
 		return move_denied(&s->policy, s->sid, old, DSI_REASON_RELABEL) ? EXDEV : 0;
+	if (policy_slot(&s->policy)->n_names && (named_type(old, &s->policy) || named_type(dentry, &s->policy)) &&
+	    !uncache(moved))
+		return ENOMEM;
 	return 0;
 }
 
@@ -192,6 +225,8 @@ int BPF_PROG(dsi_rename, struct inode *old_dir, struct dentry *old, struct inode
 	struct subject s;
 	int v;
 
+	if (guard_denies(old) || guard_denies(dentry))
+		return opaque(-EPERM);
 	if (!subject_get(&s) || overlay_inside(old))
 		return 0;
 	v = rename_labels(&s, old, dentry);
@@ -199,11 +234,13 @@ int BPF_PROG(dsi_rename, struct inode *old_dir, struct dentry *old, struct inode
 		return opaque(-EBUSY);
 	if (v == EXDEV)
 		return opaque(-EXDEV);
+	if (v)
+		return opaque(-ENOMEM);
 	if (!subject_confined(&s))
 		return 0;
-	if (file_denied(&s, old_dir, old->d_parent, DSI_PERM_FILE_DELETE, 0))
+	if (entry_denied(&s, old_dir, old, DSI_PERM_FILE_DELETE))
 		return opaque(-EACCES);
-	if (file_denied(&s, new_dir, dentry->d_parent, DSI_PERM_FILE_CREATE | (dentry->d_inode ? DSI_PERM_FILE_DELETE : 0), 0))
+	if (entry_denied(&s, new_dir, dentry, DSI_PERM_FILE_CREATE | (dentry->d_inode ? DSI_PERM_FILE_DELETE : 0)))
 		return opaque(-EACCES);
 	return 0;
 }
@@ -213,6 +250,8 @@ static __noinline int attr_denied(struct dentry *dentry, u32 perm)
 	struct inode *inode = dentry->d_inode;
 	struct subject s;
 
+	if (guard_denies(dentry))
+		return 1;
 	if (!inode || !subject_confined(&s) || overlay_inside(dentry))
 		return 0;
 	return file_denied(&s, inode, dentry, perm, 0);

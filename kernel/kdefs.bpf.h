@@ -28,6 +28,8 @@ typedef _Bool bool;
 /* Keeps clang from folding a constant into arithmetic whose range the 6.12 verifier cannot follow. */
 #define opaque(x) ({ int __v = (x); asm volatile("" : "+r"(__v)); __v; })
 
+#define MNT_NS_INTERNAL ((void *)-22) /* a stacked filesystem's private view of a layer */
+
 enum {
 	EPERM = 1,
 	ENOMEM = 12,
@@ -44,6 +46,7 @@ enum {
 	FMODE_NOACCOUNT = 0x20000000, /* opened by a stacked filesystem; the file above was judged */
 	O_TRUNC_ = 01000,
 	O_APPEND_ = 02000,
+	PTRACE_MODE_ATTACH_ = 2,
 	PROT_EXEC_ = 4,
 	VM_READ_ = 1,
 	VM_WRITE_ = 2,
@@ -117,9 +120,22 @@ struct vfsmount {
 	struct super_block *mnt_sb;
 };
 
+struct bpf_map {
+	u32 id;
+};
+
+struct bpf_prog_aux {
+	u32 id;
+};
+
+struct bpf_prog {
+	struct bpf_prog_aux *aux;
+};
+
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
+	void *mnt_ns;
 	struct vfsmount mnt;
 };
 

@@ -29,7 +29,8 @@
 	X(EVENTS, "events")                                                                           \
 	X(SCAN, "scan")                                                                               \
 	X(STOPPED, "stopped")                                                                         \
-	X(LISTENING, "listening")
+	X(LISTENING, "listening")                                                                     \
+	X(GUARDED, "guarded")
 
 enum kern_map {
 #define X(id, name) KM_##id,
@@ -80,6 +81,13 @@ enum kern_when { WHEN_ALWAYS, WHEN_SETATTR_PLAIN, WHEN_SETATTR_IDMAP, WHEN_SOCK_
 	X(CONN_REQUEST, dsi_conn_request, LSM, ALWAYS)                                                \
 	X(CSK_CLONE, dsi_csk_clone, LSM, ALWAYS)                                                      \
 	X(SOCKOPS, dsi_sockops, CGROUP, ALWAYS)                                                       \
+	X(BPF_MAP, dsi_bpf_map, LSM, ALWAYS)                                                          \
+	X(BPF_PROG, dsi_bpf_prog, LSM, ALWAYS)                                                        \
+	X(BPF, dsi_bpf, LSM, ALWAYS)                                                                  \
+	X(UMOUNT, dsi_umount, LSM, ALWAYS)                                                            \
+	X(REMOUNT, dsi_remount, LSM, ALWAYS)                                                          \
+	X(LOCKED_DOWN, dsi_locked_down, LSM, ALWAYS)                                                  \
+	X(SYSCTL, dsi_sysctl, CGROUP, ALWAYS)                                                         \
 	X(SCAN_TASKS, dsi_scan_tasks, RUN, ALWAYS)                                                    \
 	X(SCAN_FDS, dsi_scan_fds, RUN, ALWAYS)                                                        \
 	X(SCAN_SOCKS, dsi_scan_socks, RUN, ALWAYS)                                                    \
@@ -139,6 +147,13 @@ int kern_scan_set(struct kern *k, const struct dsi_scan *scan, struct err *e);
 /* Attach what HOLD_ARM* programs say; idempotent; pinned, so that it outlives us. */
 int kern_arm(struct kern *k, enum kern_prog prog, struct err *e);
 int kern_disarm(struct kern *k, enum kern_prog prog, struct err *e);
+/* Ids of our objects, for the guard; kind 1 map, 2 program. */
+int kern_guard_id(struct kern *k, u32 kind, int fd, struct err *e);
+void kern_unguard_id(struct kern *k, u32 map_id); /* a map that is gone */
+/* How the kernel names the directory behind an O_PATH descriptor of ours. */
+int kern_name_fd(struct kern *k, int fd, struct dsi_scan_fd *ret, struct err *e);
+/* What the set in force (m NULL) or being built lets a program enter; 0: nothing. */
+u32 kern_exec_entry(struct kern *k, const struct mapset *m, const char *path, u32 from);
 /* Wait until every hook that runs now has returned. */
 void kern_settle(void);
 u64 kern_now_us(void);

@@ -88,8 +88,42 @@ static __noinline u32 walk_up(struct dentry *d, u32 slot)
 	return c.sid;
 }
 
+/* What the policy says of this very name: the SID that `from` enters by executing it, or with from = 0
+ * the file's own type. 0: nothing. */
+static __noinline u32 named_entry(struct dentry *d, u32 from, u32 slot)
+{
+	void *inner = bpf_map_lookup_elem(&execs, &slot);
+	struct dsi_name_key key = { .from = from };
+	struct dentry *dir;
+	struct inode *inode;
+	u32 *sid, len;
+
+	if (!inner || !d)
+		return 0;
+	dir = d->d_parent;
+	inode = dir->d_inode;
+	len = d->d_name.len;
+	if (!inode || !len || len >= DSI_NAME_LEN)
+		return 0;
+	key.dir_ino = inode->i_ino;
+	key.dir_dev = inode->i_sb->s_dev;
+	if (bpf_probe_read_kernel(key.name, len & (DSI_NAME_LEN - 1), d->d_name.name))
+		return 0;
+	sid = bpf_map_lookup_elem(inner, &key);
+	return sid ? *sid : 0;
+}
+
+static __always_inline u32 named_type(struct dentry *d, const struct policy *p)
+{
+	return policy_slot(p)->n_names ? named_entry(d, 0, p->slot) : 0;
+}
+
 static __always_inline u32 walk(struct dentry *d, const struct policy *p)
 {
+	u32 sid = named_type(d, p);
+
+	if (sid)
+		return sid;
 	return policy_slot(p)->n_labels ? walk_up(d, p->slot) : DSI_SID_UNLABELED;
 }
 
@@ -114,7 +148,7 @@ static __always_inline u32 inode_sid(struct inode *inode, struct dentry *dentry,
 	u32 sid;
 
 	*ret_cache = c;
-	if (c) {
+	if (c && !READ_ONCE(c->uncached)) {
 		label = READ_ONCE(c->label);
 		if (label >> 32 == p->gen)
 			return (u32)label;
@@ -138,7 +172,7 @@ static __always_inline bool cached_allow(const struct dsi_inode_label *c, u32 ss
 {
 	u64 d = READ_ONCE(c->decision);
 
-	return d >> 8 == decision_word(ssid, gen, 0) >> 8 && !(perm & ~(u32)(d & 0xff));
+	return !READ_ONCE(c->uncached) && d >> 8 == decision_word(ssid, gen, 0) >> 8 && !(perm & ~(u32)(d & 0xff));
 }
 
 /* May the subject do perm to this file? True when it is to be refused. */
@@ -177,6 +211,20 @@ static long climb_overlay(u32 i, struct climb *c)
 		return 1;
 	c->d = up;
 	return 0;
+}
+
+/* The same for a file: opened through a mount that no process can reach. */
+static __noinline int overlay_file(struct file *f)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct mount *m;
+
+	if (f->f_mode & FMODE_NOACCOUNT)
+		return 1;
+	if (t->cred == t->real_cred)
+		return 0;
+	m = (void *)f->f_path.mnt - bpf_core_field_offset(struct mount, mnt);
+	return BPF_CORE_READ(m, mnt_ns) == MNT_NS_INTERNAL;
 }
 
 /* A stacked filesystem acting on its own upper layer with its mounter's credentials: what the process

@@ -138,7 +138,7 @@ static void attach_start(struct kern *k, struct attach_job *jobs)
 			continue;
 		j->prog = k->progs[i];
 		j->target = k->cgroup_fd;
-		j->type = hold == HOLD_LSM ? BPF_LSM_MAC : BPF_CGROUP_SOCK_OPS;
+		j->type = hold == HOLD_LSM ? BPF_LSM_MAC : i == KP_SYSCTL ? BPF_CGROUP_SYSCTL : BPF_CGROUP_SOCK_OPS;
 		j->started = !pthread_create(&j->thread, NULL, attach_one, j);
 		if (!j->started)
 			attach_one(j);
@@ -257,6 +257,52 @@ static int state_init(struct kern *k, struct err *e)
 	return 0;
 }
 
+int kern_guard_id(struct kern *k, u32 kind, int fd, struct err *e)
+{
+	union {
+		struct bpf_map_info map;
+		struct bpf_prog_info prog;
+	} info = { 0 };
+	u32 len = kind == 1 ? sizeof(info.map) : sizeof(info.prog), one = 1;
+	u64 key;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return err_errno(e, -DSI_EIO, "ask for an id");
+	key = (u64)kind << 32 | (kind == 1 ? info.map.id : info.prog.id);
+	if (bpf_map_update_elem(k->maps[KM_GUARDED], &key, &one, BPF_ANY))
+		return err_errno(e, -DSI_EIO, "guard an object");
+	return 0;
+}
+
+void kern_unguard_id(struct kern *k, u32 map_id)
+{
+	u64 key = 1ull << 32 | map_id;
+
+	bpf_map_delete_elem(k->maps[KM_GUARDED], &key);
+}
+
+/* What the guard is to guard: our ids, the directory of our pins and the mount it is on. */
+static int guard_learn(struct kern *k, struct err *e)
+{
+	int fd = open(k->pin_dir, O_PATH | O_DIRECTORY | O_CLOEXEC), r;
+	struct dsi_scan_fd where;
+
+	if (fd < 0)
+		return err_errno(e, -DSI_EIO, "open %s", k->pin_dir);
+	r = kern_name_fd(k, fd, &where, e);
+	close(fd);
+	for (u32 i = 0; i < KM_COUNT && !r; i++)
+		r = kern_guard_id(k, 1, k->maps[i], e);
+	for (u32 i = 0; i < KP_COUNT && !r; i++)
+		r = k->progs[i] < 0 ? 0 : kern_guard_id(k, 2, k->progs[i], e);
+	if (r)
+		return r;
+	k->state->guard_dev = where.dev;
+	k->state->guard_ino = where.ino;
+	k->state->guard_mnt = where.mnt;
+	return 0;
+}
+
 static int load_fresh(struct kern *k, struct err *e)
 {
 	struct attach_job jobs[KP_COUNT] = { 0 };
@@ -271,6 +317,8 @@ static int load_fresh(struct kern *k, struct err *e)
 	r = attach_all(k, jobs, e);
 	if (!r)
 		r = pin_all(k, jobs, e);
+	if (!r)
+		r = guard_learn(k, e);
 	if (!r)
 		__atomic_fetch_or(&k->state->flags, DSI_STATE_ATTACHED, __ATOMIC_SEQ_CST);
 	for (u32 i = 0; i < KP_COUNT; i++)

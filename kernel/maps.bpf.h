@@ -32,7 +32,7 @@ INNER(contexts, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, u32, u32);
 INNER(nclasses, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, u32, u32);
 INNER(ports, BPF_MAP_TYPE_ARRAY, 0, u32, struct dsi_ports);
 INNER(labels, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct dsi_inode_key, u32);
-INNER(execs, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct dsi_exec_key, u32);
+INNER(execs, BPF_MAP_TYPE_HASH, BPF_F_NO_PREALLOC, struct dsi_name_key, u32);
 OUTER(rules);
 OUTER(contexts);
 OUTER(nclasses);
@@ -67,6 +67,8 @@ TABLE(conns, BPF_MAP_TYPE_LRU_HASH, DSI_CONNS_MAX, 0, struct dsi_conn_key, struc
 TABLE(stats, BPF_MAP_TYPE_PERCPU_ARRAY, DSI_STAT_COUNT, 0, u32, u64);
 
 TABLE(stopped, BPF_MAP_TYPE_LRU_HASH, DSI_STOPPED_MAX, 0, struct dsi_stop_key, u32);
+/* Ids of our maps and programs: kind << 32 | id. */
+TABLE(guarded, BPF_MAP_TYPE_HASH, 1024, 0, u64, u32);
 TABLE(listening, BPF_MAP_TYPE_ARRAY, 1, 0, u32, struct dsi_listening);
 
 /* Per subject, for the rate limit of events. */

@@ -30,7 +30,7 @@ static const struct {
 	[SET_NCLASSES] = { KM_NCLASSES, BPF_MAP_TYPE_HASH, 4, 4, BPF_F_NO_PREALLOC, DSI_REC_NCLASS },
 	[SET_PORTS] = { KM_PORTS, BPF_MAP_TYPE_ARRAY, 4, sizeof(struct dsi_ports), 0, DSI_REC_PORTS },
 	[SET_LABELS] = { KM_LABELS, BPF_MAP_TYPE_HASH, sizeof(struct dsi_inode_key), 4, BPF_F_NO_PREALLOC, DSI_REC_LABEL },
-	[SET_EXECS] = { KM_EXECS, BPF_MAP_TYPE_HASH, sizeof(struct dsi_exec_key), 4, BPF_F_NO_PREALLOC, DSI_REC_EXEC },
+	[SET_EXECS] = { KM_EXECS, BPF_MAP_TYPE_HASH, sizeof(struct dsi_name_key), 4, BPF_F_NO_PREALLOC, DSI_REC_EXEC },
 };
 
 static const struct {
@@ -45,10 +45,10 @@ static const struct {
 /* A path that waits for its inode's name. */
 struct pending {
 	u32 kind, sid, from;
-	int fd;    /* O_PATH: the labelled root, or the executable's directory */
+	int fd;    /* O_PATH: the labelled directory, or the directory of the file */
 	int error; /* errno; 0: resolved */
 	char *path;
-	char name[DSI_NAME_LEN]; /* executables */
+	char name[DSI_NAME_LEN]; /* of a file in that directory; "": the directory itself */
 	struct dsi_inode_key where;
 };
 
@@ -60,13 +60,20 @@ struct mapset {
 	struct dsi_ports *ports;
 	struct pending *pending;
 	u32 n_pending, cap_pending;
-	u32 default_flags, n_labels, n_execs;
+	u32 default_flags, n_labels, n_execs, n_names;
 	struct dsi_rule_key last_rule; /* keys rise strictly: how a duplicate is told */
 	bool resolved, armed, installed;
 	u64 arm_us;
 };
 
 /* --- paths ---------------------------------------------------------------------------------------- */
+
+static bool is_file(const char *path)
+{
+	struct stat s;
+
+	return !stat(path, &s) && !S_ISDIR(s.st_mode);
+}
 
 /* Open what must be named: the root itself, or the directory that holds the executable. */
 static void pending_open(struct pending *p)
@@ -75,18 +82,18 @@ static void pending_open(struct pending *p)
 
 	p->fd = -1;
 	p->error = 0;
+	memset(p->name, 0, sizeof(p->name));
 	if (!realpath(p->path, real)) {
 		p->error = errno;
 		return;
 	}
-	if (p->kind == DSI_REC_EXEC) {
+	if (p->kind == DSI_REC_EXEC || is_file(real)) {
 		char *slash = strrchr(real, '/');
 
 		if (strlen(slash + 1) >= sizeof(p->name) || !slash[1]) {
 			p->error = ENAMETOOLONG;
 			return;
 		}
-		memset(p->name, 0, sizeof(p->name));
 		strcpy(p->name, slash + 1);
 		slash[slash == real] = '\0';
 	}
@@ -139,11 +146,31 @@ static int name_all(struct kern *k, struct pending *v, u32 n, struct err *e)
 	return r;
 }
 
+static void on_one(void *ctx, const void *record)
+{
+	const struct dsi_scan_fd *f = record;
+	struct dsi_scan_fd *want = ctx;
+
+	if (f->fd == want->fd)
+		*want = *f;
+}
+
+int kern_name_fd(struct kern *k, int fd, struct dsi_scan_fd *ret, struct err *e)
+{
+	struct dsi_scan scan = { .tgid = (u32)getpid() };
+	int r = kern_scan_set(k, &scan, e);
+
+	*ret = (struct dsi_scan_fd){ .fd = (u32)fd };
+	if (!r)
+		r = kern_iterate(k, KP_SCAN_FDS, scan.tgid, sizeof(*ret), on_one, ret, e);
+	return r ? r : ret->ino ? 0 : err_set(e, -DSI_EIO, "the kernel does not show descriptor %d", fd);
+}
+
 static int pending_put(const struct pending *p, int labels, int execs)
 {
-	struct dsi_exec_key x;
+	struct dsi_name_key x;
 
-	if (p->kind == DSI_REC_LABEL)
+	if (!p->name[0])
 		return bpf_map_update_elem(labels, &p->where, &p->sid, BPF_NOEXIST) ? errno : 0;
 	memset(&x, 0, sizeof(x));
 	x.dir_ino = p->where.ino;
@@ -167,18 +194,22 @@ static int mapset_resolve(struct mapset *m, struct err *e)
 
 		if (!p->error)
 			p->error = pending_put(p, m->maps[SET_LABELS], m->maps[SET_EXECS]);
-		if (p->error == EEXIST && p->kind == DSI_REC_EXEC)
-			p->error = 0; /* two paths of one file (merged /usr) */
-		if (!p->error && p->kind == DSI_REC_LABEL)
-			m->n_labels++;
-		if (!p->error && p->kind == DSI_REC_EXEC)
-			m->n_execs++;
-		if (p->fd >= 0 && (p->error || p->kind == DSI_REC_EXEC)) {
+		if (p->error == EEXIST)
+			p->error = 0; /* two paths of one file or directory (merged /usr); the first one counts */
+		else if (!p->error)
+			++*(p->kind == DSI_REC_EXEC ? &m->n_execs : p->name[0] ? &m->n_names : &m->n_labels);
+		if (p->fd >= 0 && p->error) {
 			close(p->fd);
 			p->fd = -1;
 		}
 	}
 	m->resolved = !r;
+	if (!r && m->k->state->guard == DSI_GUARD_ON) {
+		char self[PATH_MAX] = "";
+
+		if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 || kern_exec_entry(m->k, m, self, DSI_SID_DEFAULT) != DSI_SID_DSI)
+			r = err_set(e, -DSI_ENOTSAFE, "the guard is on and this policy does not give %s the context dsi", self);
+	}
 	return r;
 }
 
@@ -194,9 +225,16 @@ static void mapset_free(struct mapset *m)
 	if (!m)
 		return;
 	m->k->under_way = NULL;
-	for (u32 i = 0; i < SET_COUNT; i++)
-		if (m->maps[i] >= 0)
-			close(m->maps[i]);
+	for (u32 i = 0; i < SET_COUNT; i++) {
+		struct bpf_map_info info = { 0 };
+		u32 len = sizeof(info);
+
+		if (m->maps[i] < 0)
+			continue;
+		if (!m->installed && !bpf_obj_get_info_by_fd(m->maps[i], &info, &len))
+			kern_unguard_id(m->k, info.id);
+		close(m->maps[i]);
+	}
 	for (u32 i = 0; i < m->n_pending; i++) {
 		if (m->pending[i].fd >= 0)
 			close(m->pending[i].fd);
@@ -220,6 +258,8 @@ static int make_maps(struct mapset *m, struct err *e)
 					    set_maps[i].key, set_maps[i].value, n, &opts);
 		if (m->maps[i] < 0)
 			return err_errno(e, -DSI_EIO, "make map %s of %u", kern_maps[set_maps[i].outer], n);
+		if (kern_guard_id(m->k, 1, m->maps[i], e))
+			return -DSI_EIO;
 	}
 	return 0;
 }
@@ -414,15 +454,22 @@ static int mapset_install(struct mapset *m, u32 slot, struct err *e)
 
 	if (bpf_map_update_elem(m->maps[SET_PORTS], &zero, m->ports, BPF_ANY))
 		return err_errno(e, -DSI_EIO, "fill ports");
-	for (u32 i = 0; i < SET_COUNT; i++)
-		if (bpf_map_update_elem(m->k->maps[set_maps[i].outer], &slot, &m->maps[i], BPF_ANY))
+	for (u32 i = 0; i < SET_COUNT; i++) {
+		int outer = m->k->maps[set_maps[i].outer];
+		u32 old;
+
+		if (!bpf_map_lookup_elem(outer, &slot, &old))
+			kern_unguard_id(m->k, old);
+		if (bpf_map_update_elem(outer, &slot, &m->maps[i], BPF_ANY))
 			return err_errno(e, -DSI_EIO, "install %s", kern_maps[set_maps[i].outer]);
+	}
 	memset(s, 0, sizeof(*s));
 	s->policy_version = m->head.policy_version;
 	s->policy_flags = m->head.policy_flags;
 	s->default_flags = m->default_flags;
 	s->n_labels = m->n_labels;
 	s->n_execs = m->n_execs;
+	s->n_names = m->n_names;
 	memcpy(s->digest, m->head.digest, sizeof(s->digest));
 	m->installed = true;
 	return 0;
@@ -572,6 +619,45 @@ static int slot_map(struct kern *k, enum set_map which, u32 slot, struct err *e)
 	return fd;
 }
 
+u32 kern_exec_entry(struct kern *k, const struct mapset *m, const char *path, u32 from)
+{
+	struct pending p = { .kind = DSI_REC_EXEC, .path = (char *)path };
+	struct dsi_name_key key = { .from = from };
+	struct dsi_scan_fd where;
+	u32 sid = 0;
+	int map;
+
+	if (!m && !k->state->active)
+		return 0;
+	pending_open(&p);
+	if (p.error || kern_name_fd(k, p.fd, &where, NULL)) {
+		if (p.fd >= 0)
+			close(p.fd);
+		return 0;
+	}
+	close(p.fd);
+	key.dir_ino = where.ino;
+	key.dir_dev = where.dev;
+	memcpy(key.name, p.name, sizeof(key.name));
+	map = m ? m->maps[SET_EXECS] : slot_map(k, SET_EXECS, k->state->active % DSI_SLOTS, NULL);
+	if (map < 0 || bpf_map_lookup_elem(map, &key, &sid))
+		sid = 0;
+	if (!m && map >= 0)
+		close(map);
+	return sid;
+}
+
+static void hold(struct kern *k, struct pending *p)
+{
+	int *held = realloc(k->held, (k->n_held + 1) * sizeof(*held));
+
+	if (!held)
+		return;
+	k->held = held;
+	k->held[k->n_held++] = p->fd;
+	p->fd = -1;
+}
+
 /* Found roots go straight into the set in force; a generation two higher (the same slot) voids what
  * inodes remember. */
 int kern_labels_retry(struct kern *k, u32 *ret_fixed, struct err *e)
@@ -605,18 +691,8 @@ int kern_labels_retry(struct kern *k, u32 *ret_fixed, struct err *e)
 		}
 		free(v[i].path);
 		fixed++;
-		if (v[i].kind == DSI_REC_LABEL) {
-			int *held = realloc(k->held, (k->n_held + 2) * sizeof(*held));
-
-			s->n_labels++;
-			if (held) {
-				k->held = held;
-				k->held[k->n_held++] = v[i].fd;
-				v[i].fd = -1;
-			}
-		} else {
-			s->n_execs++;
-		}
+		++*(v[i].kind == DSI_REC_EXEC ? &s->n_execs : v[i].name[0] ? &s->n_names : &s->n_labels);
+		hold(k, &v[i]);
 	}
 	if (!r)
 		k->n_missing = left;

@@ -26,7 +26,7 @@ static __always_inline u32 scan_entry(struct task_struct *t, const struct dsi_sc
 	if (!mm)
 		return 0;
 	exe = mm->exe_file;
-	return exe ? exec_entry(exe->f_path.dentry, DSI_SID_DEFAULT, scan->gen % DSI_SLOTS) : 0;
+	return exe ? named_entry(exe->f_path.dentry, DSI_SID_DEFAULT, scan->gen % DSI_SLOTS) : 0;
 }
 
 SEC("iter/task")
@@ -73,6 +73,7 @@ int dsi_scan_fds(struct bpf_iter__task_file *ctx)
 	struct dsi_scan *scan = scan_get();
 	struct dsi_scan_fd out = {};
 	struct inode *inode;
+	struct vfsmount *mnt;
 
 	if (!t || !f || !scan || scan->tgid != (u32)t->tgid)
 		return 0;
@@ -81,6 +82,8 @@ int dsi_scan_fds(struct bpf_iter__task_file *ctx)
 		return 0;
 	out.ino = inode->i_ino;
 	out.dev = inode->i_sb->s_dev;
+	mnt = f->f_path.mnt;
+	out.mnt = (u64)mnt;
 	out.fd = ctx->fd;
 	bpf_seq_write(seq, &out, sizeof(out));
 	return 0;
