@@ -205,6 +205,7 @@ static void on_heartbeat(struct order *o, struct peer *p, const void *body)
 {
 	const struct body_heartbeat *b = body;
 
+	p->told = MAX(p->told, b->commit);
 	if (p->nid == o->cfg.nid && p->role == o->cfg.role)
 		lease_returned(&o->lease, b->n);
 }

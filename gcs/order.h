@@ -85,7 +85,8 @@ enum order_action_type {
 	ORDER_PROMISE,   /* make u.promise.term durable, then order_promised() */
 	ORDER_APPEND,    /* append entry bytes at index (truncating anything from index on), then order_appended();
 			  * n = 0: only truncate. Exactly one completion each, in order */
-	ORDER_DELIVERED, /* entry accepted into the log, not yet committed: a verdict suspends now */
+	ORDER_DELIVERED, /* entry accepted into the log (our own: come back in the stream), not yet committed: a verdict
+			  * suspends now. May repeat */
 	ORDER_URGENT,    /* a statement out of a STATE's urgent list (u.delivered: p, n): verdict suspends now */
 	ORDER_COMMIT,    /* entries up to index are committed: apply them */
 	ORDER_ROLE,      /* our role as server changed: active with term, or standby */

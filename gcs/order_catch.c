@@ -35,7 +35,7 @@ void order_catch_entry(struct order *o, struct peer *p, const struct body_entry 
 	struct entry e;
 	int rc;
 
-	if (!o->opened || p->nid != o->leader || leading(o))
+	if (!o->opened || p->nid != o->leader)
 		return;
 	if (entry_decode(&e, b->entry.p, b->entry.n)) {
 		order_alarm(o, p->nid, "malformed entry");
@@ -43,6 +43,14 @@ void order_catch_entry(struct order *o, struct peer *p, const struct body_entry 
 	}
 	if (e.term != o->term)
 		return;
+	if (leading(o)) {
+		struct tail t = { .index = e.index };
+
+		memcpy(t.hash, e.hash, CRYPTO_HASH);
+		if (e.author_nid == o->cfg.nid && e.index > o->commit && order_log_has(o, &t))
+			order_log_delivered(o, e.index, b->entry.p, b->entry.n);
+		return;
+	}
 	rc = order_log_accept(o, &e, b->entry.p, b->entry.n, ACCEPT_FOLLOW);
 	if (rc == 1)
 		o->ack_again = e.index > o->commit;

@@ -11,6 +11,37 @@
 
 /* --- quorums --------------------------------------------------------------------------------------- */
 
+static bool set_has(const struct order_voters *set, u32 nid)
+{
+	for (u32 i = 0; i < set->n; i++)
+		if (set->nid[i] == nid)
+			return true;
+	return false;
+}
+
+/* Does what this voter told about its commit point speak of the same entry as our log? Its log is a part of
+ * ours, or both are on the chain of the current term. */
+static bool told_of_ours(struct order *o, const struct peer *p, u64 index)
+{
+	if (p->told < index)
+		return false;
+	return (o->term_index && index <= o->term_index) || (p->has_state && p->st.index >= index && order_log_has(o, &p->st));
+}
+
+/* Who was away while the set changed cannot see that the old set agreed, and some of it may be gone for good.
+ * A majority of the new set that says so is as good as its acknowledgements. */
+static bool change_told(struct order *o, const struct order_voters *set)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < set->n; i++) {
+		const struct peer *p = order_peer_of(o, set->nid[i], ROLE_MANAGER);
+
+		n += p && !o->env.nid_dead(o->env.ctx, p->nid) && told_of_ours(o, p, set->index);
+	}
+	return n >= set->n / 2 + 1;
+}
+
 const struct order_voters *order_quorum_sets(struct order *o, u32 *ret_n)
 {
 	if (!o->sets_known) {
@@ -19,7 +50,9 @@ const struct order_voters *order_quorum_sets(struct order *o, u32 *ret_n)
 		assert(o->n_sets <= 2);
 		o->sets_known = true;
 	}
-	if (o->n_sets == 2 && o->sets[1].index <= o->commit) { /* the change is committed: the old set is history */
+	if (o->n_sets == 2 && (o->sets[1].index <= o->commit || (!o->stepped && change_told(o, &o->sets[1])))) {
+		/* the change is committed: the old set is history */
+		o->courtesy |= set_has(&o->sets[0], o->cfg.nid);
 		o->sets[0] = o->sets[1];
 		o->n_sets = 1;
 	}
@@ -35,14 +68,6 @@ u64 order_quorum_change(struct order *o)
 	return n == 2 ? sets[1].index : 0;
 }
 
-static bool set_has(const struct order_voters *set, u32 nid)
-{
-	for (u32 i = 0; i < set->n; i++)
-		if (set->nid[i] == nid)
-			return true;
-	return false;
-}
-
 bool order_quorum_votes(struct order *o, u32 nid)
 {
 	u32 n;
@@ -54,9 +79,13 @@ bool order_quorum_votes(struct order *o, u32 nid)
 	return in && !o->env.nid_dead(o->env.ctx, nid);
 }
 
+/* Should we speak as a voter? Also one that a committed change let go: who was away, or forgot on a crash that it
+ * was committed, still asks for both sets. Whether it counts is everybody's own matter. */
 bool order_quorum_self(struct order *o)
 {
-	return o->cfg.role == ROLE_MANAGER && order_quorum_votes(o, o->cfg.nid);
+	if (o->cfg.role != ROLE_MANAGER || o->env.nid_dead(o->env.ctx, o->cfg.nid))
+		return false;
+	return order_quorum_votes(o, o->cfg.nid) || o->courtesy;
 }
 
 bool order_quorum_reached(struct order *o, bool (*counts)(struct order *o, const struct peer *p))

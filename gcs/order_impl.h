@@ -42,16 +42,18 @@ struct peer {
 	bool has_state, fresh; /* fresh: since the last OPEN that we accepted */
 	bool unfetchable;      /* claimed a tail that we could not get and verify */
 	bool bad_promise;
+	bool raised;           /* had its higher promise respected once in this view: no more */
 	u64 promised;
 	struct tail st;
 	u64 oa_term;           /* OPENACK of this view; 0 none */
 	u8 oa_sig[CRYPTO_SIG];
 	u64 acked;             /* verified against our log */
-	u64 pend;              /* told, beyond what we can check yet; 0 none */
+	u64 told;              /* commit point it told: evidence of a majority, never by itself */
+	u64 pend;              /* acknowledged, beyond what we can check yet; 0 none */
 	u8 pend_hash[CRYPTO_HASH];
 };
 
-enum reopen { REOPEN_NONE = 0, REOPEN_NOSERVER, REOPEN_DEPOSED, REOPEN_SILENT, REOPEN_NOTERM };
+enum reopen { REOPEN_NONE = 0, REOPEN_HIGHER, REOPEN_NOSERVER, REOPEN_DEPOSED, REOPEN_SILENT, REOPEN_NOTERM };
 
 struct order {
 	struct order_config cfg;
@@ -60,6 +62,7 @@ struct order {
 	u64 wake;            /* earliest time something is due; 0 none */
 	bool stepped;        /* the log's end moved in this call: env knows it from the next call on */
 	bool halted;
+	bool courtesy;       /* we voted in a set that a committed change replaced, in this life */
 	bool stale;          /* our disk does not vote until relearnt */
 	bool mute;           /* our log failed while we led: no more of this term */
 
@@ -170,6 +173,7 @@ bool order_log_drained(const struct order *o);
 enum accept_mode { ACCEPT_FOLLOW, ACCEPT_LEAD, ACCEPT_OWN };
 /* 0, 1 (had it already), -DSI_ECONFLICT (does not link: look further back), -DSI_EAGAIN, or refused. */
 int order_log_accept(struct order *o, const struct entry *e, const u8 *p, size_t n, enum accept_mode mode);
+void order_log_delivered(struct order *o, u64 index, const u8 *p, size_t n);
 void order_log_truncate(struct order *o, u64 from); /* with an ORDER_APPEND that truncates */
 void order_log_appended(struct order *o, u64 index);
 void order_log_fail(struct order *o);

@@ -221,6 +221,15 @@ static bool mode_allows(struct order *o, const struct entry *e, enum accept_mode
 	return e->term < o->term || term_may_write(o, e);
 }
 
+void order_log_delivered(struct order *o, u64 index, const u8 *p, size_t n)
+{
+	struct order_action *a = order_act(o, ORDER_DELIVERED);
+
+	a->u.delivered.index = index;
+	a->u.delivered.p = p;
+	a->u.delivered.n = n;
+}
+
 static void log_put(struct order *o, const struct entry *e, const u8 *p, size_t n)
 {
 	struct order_action *a;
@@ -244,10 +253,6 @@ static void log_put(struct order *o, const struct entry *e, const u8 *p, size_t 
 	a->u.append.index = e->index;
 	a->u.append.p = p;
 	a->u.append.n = n;
-	a = order_act(o, ORDER_DELIVERED);
-	a->u.delivered.index = e->index;
-	a->u.delivered.p = p;
-	a->u.delivered.n = n;
 	if (o->bodies_ok + 1 == e->index && o->env.bodies_present(o->env.ctx, e))
 		o->bodies_ok = e->index;
 }
@@ -276,6 +281,8 @@ int order_log_accept(struct order *o, const struct entry *e, const u8 *p, size_t
 	if (o->underway_n == ORDER_UNDERWAY || o->n_act + 2 > ORDER_ACTIONS - 48)
 		return -DSI_EAGAIN;
 	log_put(o, e, p, n);
+	if (mode != ACCEPT_OWN) /* our own is delivered when the stream brings it back */
+		order_log_delivered(o, e->index, p, n);
 	return 0;
 }
 

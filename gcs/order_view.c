@@ -151,6 +151,7 @@ void order_view_state(struct order *o, struct peer *p, const struct body_state *
 	p->st.term = b->tail_term;
 	p->st.index = b->tail_index;
 	memcpy(p->st.hash, b->tail_hash, CRYPTO_HASH);
+	p->told = MAX(p->told, b->commit);
 	p->unfetchable = false;
 	for (u32 i = 0; i < b->urgent.n && i < 32; i++) {
 		struct order_action *a = order_act(o, ORDER_URGENT);
@@ -185,11 +186,18 @@ static bool state_needed(struct order *o)
 	return o->promised < o->term && !o->term_index && !state_stands(o);
 }
 
+/* Every living manager tells and promises, voter by its own log or not: the entry that makes it a voter may be
+ * one that it lacks, and those who have that entry need its word to open. Who counts is the receivers' matter. */
+static bool may_promise(struct order *o)
+{
+	return o->cfg.role == ROLE_MANAGER && !o->env.nid_dead(o->env.ctx, o->cfg.nid);
+}
+
 static void state_settle(struct order *o)
 {
 	union order_body *b;
 
-	if (!order_quorum_self(o) || o->stale || o->mute || !state_needed(o) || !order_log_drained(o))
+	if (!may_promise(o) || o->stale || o->mute || !state_needed(o) || !order_log_drained(o))
 		return;
 	if (o->state_sent && o->state_promised == state_promise(o) && tail_same(&o->state_tail, &o->tail) &&
 	    o->now < o->state_at + order_resend_ns(o)) {
@@ -298,29 +306,45 @@ static u32 get_u32(const u8 *p)
 	return (u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24;
 }
 
+static void sort_u32(u32 *v, u32 n)
+{
+	for (u32 i = 1; i < n; i++)
+		for (u32 k = i; k && v[k - 1] > v[k]; k--) {
+			u32 x = v[k];
+
+			v[k] = v[k - 1];
+			v[k - 1] = x;
+		}
+}
+
 static void open_send(struct order *o)
 {
 	union order_body *b = order_send(o, MSG_OPEN, 0);
-	u32 n = 0, last = 0;
+	u32 list[LIM_VOTERS], n = 0;
 	u64 promised = 0;
 
 	put_u32(o->open_buf, choose_leader(o));
-	for (;;) { /* ascending */
-		const struct peer *next = NULL;
+	/* Voters, then others who promised more: their vote may count for those who know more than we do. */
+	for (u32 i = 0; i < o->view.n; i++) {
+		const struct peer *p = &o->peers[i];
 
-		for (u32 i = 0; i < o->view.n; i++) {
-			const struct peer *p = &o->peers[i];
-
-			if (p->role == ROLE_MANAGER && p->nid > last && counts_fresh(o, p) &&
-			    order_quorum_votes(o, p->nid) && (!next || p->nid < next->nid))
-				next = p;
+		if (p->role == ROLE_MANAGER && counts_fresh(o, p) && order_quorum_votes(o, p->nid) && n < LIM_VOTERS) {
+			list[n++] = p->nid;
+			promised = MAX(promised, p->promised);
 		}
-		if (!next || n == LIM_VOTERS)
-			break;
-		last = next->nid;
-		promised = MAX(promised, next->promised);
-		put_u32(o->open_buf + 4 * ++n, last);
 	}
+	for (u32 i = 0; i < o->view.n; i++) {
+		const struct peer *p = &o->peers[i];
+
+		if (p->role == ROLE_MANAGER && counts_fresh(o, p) && !order_quorum_votes(o, p->nid) && n < LIM_VOTERS &&
+		    p->promised > promised && !o->env.nid_dead(o->env.ctx, p->nid)) {
+			list[n++] = p->nid;
+			promised = p->promised;
+		}
+	}
+	sort_u32(list, n);
+	for (u32 i = 0; i < n; i++)
+		put_u32(o->open_buf + 4 * (i + 1), list[i]);
 	b->open.term = promised + 1;
 	b->open.voters = (struct blob){ o->open_buf, 4 * (n + 1) };
 	o->open_sent_at = o->now;
@@ -330,7 +354,8 @@ static void open_settle(struct order *o)
 {
 	u64 due, again;
 
-	if ((o->opened && !o->reopening) || !order_may_send(o) || o->stale || !order_quorum_self(o) || !state_stands(o) ||
+	if ((o->opened && !o->reopening) || !order_may_send(o) || o->stale || !order_quorum_votes(o, o->cfg.nid) ||
+	    o->cfg.role != ROLE_MANAGER || !state_stands(o) ||
 	    !peer_self(o)->fresh || !order_quorum_reached(o, counts_fresh))
 		return;
 	if (!all_in(o)) {
@@ -373,10 +398,12 @@ static bool open_parse(struct open *w, const struct body_open *b)
 	return true;
 }
 
+/* Of one of the sets in force: what is uncommitted at our end may be nobody else's. Both are asked of TERM. */
 static bool open_is_majority(struct order *o, const struct open *w)
 {
 	u32 n_sets;
 	const struct order_voters *sets = order_quorum_sets(o, &n_sets);
+	bool any = false;
 
 	for (u32 s = 0; s < n_sets; s++) {
 		u32 count = 0;
@@ -384,29 +411,34 @@ static bool open_is_majority(struct order *o, const struct open *w)
 		for (u32 i = 0; i < w->n; i++)
 			for (u32 k = 0; k < sets[s].n; k++)
 				count += sets[s].nid[k] == w->nid[i] && !o->env.nid_dead(o->env.ctx, w->nid[i]);
-		if (count < sets[s].n / 2 + 1)
-			return false;
+		any |= count >= sets[s].n / 2 + 1;
 	}
-	return n_sets > 0;
+	return any;
 }
 
 /* Receivers recompute it from what they delivered in this view. One that lags (a listed tail is ahead of
  * ours) cannot know who votes now, and takes the sender's word for the majority: a promise only ever raises
- * the term, and TERM must show a majority's. */
+ * the term, and TERM must show a majority's. Of one whom only we know to be suspended we heard nothing. */
 static bool open_valid(struct order *o, const struct open *w)
 {
 	u64 promised = 0;
-	bool behind = false;
+	bool behind = false, unheard = false;
 
 	for (u32 i = 0; i < w->n; i++) {
 		const struct peer *p = order_peer_of(o, w->nid[i], ROLE_MANAGER);
 
-		if (!p || !counts_fresh(o, p))
-			return false;
+		if (!p || !counts_fresh(o, p)) {
+			if (!o->env.nid_dead(o->env.ctx, w->nid[i]))
+				return false;
+			unheard = true;
+			continue;
+		}
 		promised = MAX(promised, p->promised);
 		behind |= order_tail_compare(&p->st, &o->tail) > 0;
 	}
-	if (w->term != promised + 1 || (o->opened && w->term <= o->term))
+	if (w->term <= promised || (w->term != promised + 1 && !unheard) || (o->opened && w->term <= o->term))
+		return false;
+	if (w->term > o->promised && w->term - o->promised > 1ull << ORDER_PROMISE_JUMP)
 		return false;
 	if (w->leader && !server_rank(o, w->leader) && !behind)
 		return false;
@@ -445,10 +477,11 @@ void order_view_open(struct order *o, struct peer *p, const struct body_open *b)
 
 static void promise_ask(struct order *o, u64 term)
 {
-	o->promised = MAX(o->promised, term);
-	if (o->promise_asked >= term || o->now < o->promise_retry)
+	if (o->now < o->promise_retry) { /* the disk refused just now */
+		order_want(o, o->promise_retry);
 		return;
-	o->promise_asked = term;
+	}
+	o->promised = o->promise_asked = term;
 	order_act(o, ORDER_PROMISE)->u.promise.term = term;
 }
 
@@ -475,7 +508,7 @@ static void promise_settle(struct order *o)
 {
 	bool relearning = o->stale && o->term_index && o->commit >= o->term_index && o->durable >= o->commit;
 
-	if (!o->opened || (o->stale && !relearning) || o->mute || (!order_quorum_self(o) && !relearning))
+	if (!o->opened || (o->stale && !relearning) || o->mute || (!may_promise(o) && !relearning))
 		return;
 	if (o->promised < o->term) {
 		if (o->term_index) /* TERM shows a majority's promises; ours only lets us acknowledge */
@@ -484,8 +517,7 @@ static void promise_settle(struct order *o)
 			promise_ask(o, o->term);
 			o->oa_due = o->term;
 		}
-	} else if (o->promised == o->term && o->promise_asked < o->term)
-		promise_ask(o, o->term); /* failed before */
+	}
 	if (o->promised == o->term && o->promised_durable == o->term && o->oa_due == o->term)
 		openack_send(o);
 }
@@ -497,12 +529,9 @@ void order_view_openack(struct order *o, struct peer *p, const struct body_opena
 		return;
 	p->oa_term = b->term;
 	memcpy(p->oa_sig, b->promise, CRYPTO_SIG);
-	p->bad_promise = false;
-	if (o->cfg.role == ROLE_SERVER && o->leader == o->cfg.nid && o->env.verify_promise &&
-	    !o->env.verify_promise(o->env.ctx, p->nid, &o->view.ring, b->term, o->leader, b->promise)) {
-		p->bad_promise = true;
-		order_alarm(o, p->nid, "promise does not verify");
-	}
+	/* Also one for another leader of this term: it took another OPEN for the first valid one. */
+	p->bad_promise = o->cfg.role == ROLE_SERVER && o->leader == o->cfg.nid && o->env.verify_promise &&
+			 !o->env.verify_promise(o->env.ctx, p->nid, &o->view.ring, b->term, o->leader, b->promise);
 }
 
 /* --- opening again --------------------------------------------------------------------------------- */
@@ -522,10 +551,28 @@ static void shun(struct order *o, u32 nid)
 		o->shunned[o->n_shunned++] = nid;
 }
 
+/* A member came too late for the OPEN with a promise that forbids it our term: once per view it is given a higher
+ * one (a liar could else keep us opening). */
+static bool higher_promise(struct order *o)
+{
+	bool any = false;
+
+	for (u32 i = 0; i < o->view.n; i++) {
+		struct peer *p = &o->peers[i];
+
+		if (p->role != ROLE_MANAGER || !p->fresh || p->promised < o->term || p->raised || p->oa_term == o->term || o->env.nid_dead(o->env.ctx, p->nid))
+			continue;
+		p->raised = any = true;
+	}
+	return any;
+}
+
 static enum reopen reopen_reason(struct order *o)
 {
 	u64 patience;
 
+	if (higher_promise(o))
+		return REOPEN_HIGHER;
 	if (!o->leader)
 		return other_server(o) ? REOPEN_NOSERVER : REOPEN_NONE;
 	if (!o->env.server_rank(o->env.ctx, o->leader))
@@ -557,9 +604,6 @@ static void reopen_settle(struct order *o)
 		return;
 	if (why == REOPEN_SILENT || why == REOPEN_NOTERM)
 		shun(o, o->leader);
-	for (u32 i = 0; i < o->view.n; i++)
-		if (o->peers[i].nid == o->cfg.nid)
-			o->peers[i].fresh = false; /* ours must be told again; others' stand until replaced */
 	round_begin(o, why);
 }
 

@@ -58,6 +58,7 @@ struct node {
 	struct fifo in, out;
 	struct proc *proc[PROCS];
 	u32 lag;
+	u64 hold;                /* misses what the broken ring ordered from here on, until the ring changes */
 	u64 link[NODES / 64]; /* whom we reach */
 };
 
@@ -251,6 +252,13 @@ static void deliver_item(struct node *n, const struct item *it)
 	}
 }
 
+static bool held(const struct node *n)
+{
+	const struct item *it = &n->in.v[n->in.head];
+
+	return n->ring && it->ring == n->ring->seq && it->pos >= n->hold;
+}
+
 static void on_deliver(void *ctx, u64 arg)
 {
 	struct sim *s = ctx;
@@ -258,7 +266,7 @@ static void on_deliver(void *ctx, u64 arg)
 	struct item it;
 
 	n->deliver_armed = false;
-	if (!n->up || n->paused || !n->in.n)
+	if (!n->up || n->paused || !n->in.n || held(n))
 		return;
 	it = fifo_pop(&n->in);
 	deliver_item(n, &it);
@@ -270,7 +278,7 @@ static void deliver_arm(struct sim *s, u32 at)
 {
 	struct node *n = &s->node[at];
 
-	if (n->deliver_armed || !n->up || n->paused || !n->in.n)
+	if (n->deliver_armed || !n->up || n->paused || !n->in.n || held(n))
 		return;
 	n->deliver_armed = true;
 	sim_at(s, hop(s, n->lag), on_deliver, s, at);
@@ -490,6 +498,7 @@ static void ring_form(struct sim *s, const bool *going)
 		if (!going[i])
 			continue;
 		s->node[i].ring = r;
+		s->node[i].hold = UINT64_MAX;
 		r->ref++;
 		if (sim_chance(s, s->cfg.drop_percent))
 			fifo_clear(&s->node[i].out);
@@ -561,6 +570,9 @@ static void ring_break(struct sim *s, struct ring *r)
 	if (r && !r->broken) {
 		r->broken = true;
 		r->freeze_at = MIN(r->freeze_at, s->now + sim_below(s, 20 * s->cfg.hop_ns));
+		for (u32 i = 0; i < s->cfg.nodes; i++) /* some hear no more at once, a cut-off sender hears itself */
+			if (s->node[i].ring == r && sim_chance(s, 70))
+				s->node[i].hold = r->next_pos + sim_below(s, 4);
 	}
 	reform_arm(s, s->cfg.token_ns + s->cfg.consensus_ns - sim_below(s, s->cfg.token_ns / 3));
 }
@@ -760,6 +772,7 @@ struct sim *sim_new(u64 seed, const struct sim_config *cfg)
 	for (u32 i = 0; i < cfg->nodes; i++) {
 		s->node[i].up = true;
 		s->node[i].lag = 1;
+		s->node[i].hold = UINT64_MAX;
 		memset(s->node[i].link, 0xff, sizeof(s->node[i].link));
 	}
 	reform_arm(s, cfg->token_ns);

@@ -13,7 +13,8 @@
 #include "gcs/order_check.h"
 #include "gcs/sim.h"
 
-enum { C_NODES = LIM_NODES, MS = 1000000 };
+enum { C_NODES = LIM_NODES };
+#define MS 1000000ull
 
 struct cluster_config {
 	u64 seed;
@@ -43,6 +44,7 @@ bool cluster_until(struct cluster *c, bool (*done)(struct cluster *c, u64 arg), 
 struct proc *cluster_proc(struct cluster *c, u32 nid, enum msg_role role); /* NULL: not running */
 void cluster_start(struct cluster *c, u32 nid, enum msg_role role);
 void cluster_kill(struct cluster *c, u32 nid, enum msg_role role);
+void cluster_hang(struct cluster *c, u32 nid, enum msg_role role); /* lives in the ring, does nothing; until killed */
 void cluster_crash(struct cluster *c, u32 nid); /* power off: both processes, corosync, unsynced writes */
 void cluster_boot(struct cluster *c, u32 nid);
 void cluster_wipe(struct cluster *c, u32 nid); /* while down: an older image of its disk */

@@ -1,0 +1,708 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Order under fault. Scenarios first, each named after the sentence or rule it shows (DESIGN.md §4,
+ * facts/corosync.md §0); then random histories: SEEDS=n of them, or one by SEED=n (TRACE=1 shows it).
+ * gcs/order_check.c looks at every step of every process of all of them.
+ *
+ * BENCH=1 prints events per second of the random histories; BIG=1 runs one of 64 and one of 128 nodes.
+ */
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/sim/cluster.c"
+
+static const char *scenario;
+static u64 seed_now;
+
+#define CHECK(cond, ...)                                                                               \
+	do {                                                                                           \
+		if (!(cond)) {                                                                         \
+			fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, scenario);                  \
+			fprintf(stderr, __VA_ARGS__);                                                  \
+			fputc('\n', stderr);                                                           \
+			exit(1);                                                                       \
+		}                                                                                      \
+	} while (0)
+
+static void on_failed(struct cluster *c, const char *text)
+{
+	fprintf(stderr, "FAILED %s: %s\n  seed %llu, event %llu, virtual time %.3f ms\n", scenario, text,
+		(unsigned long long)seed_now, (unsigned long long)sim_events(cluster_sim(c)), (double)sim_now(cluster_sim(c)) / 1e6);
+	if (seed_now)
+		fprintf(stderr, "  again: SEED=%llu TRACE=1 build/tests/sim/order_test\n", (unsigned long long)seed_now);
+	exit(1);
+}
+
+static bool is_active(struct cluster *c, u64 nid)
+{
+	u32 active = cluster_active(c);
+
+	return nid ? active == nid : active != 0;
+}
+
+static bool is_committed(struct cluster *c, u64 index)
+{
+	return cluster_committed(c, index);
+}
+
+/* Detection, then opening: token + consensus, half a token to join, a few waits. */
+static u64 opening_ns(const struct cluster *c)
+{
+	u64 token = c->cfg.token_ns ? c->cfg.token_ns : 300 * MS;
+
+	return 4 * token + 50 * MS * 4;
+}
+
+static struct cluster *start(u32 nodes, u32 voters, u32 servers)
+{
+	struct cluster_config cfg = { .seed = 7, .nodes = nodes, .voters = voters, .servers = servers };
+	struct cluster *c = cluster_new(&cfg);
+
+	CHECK(cluster_until(c, is_active, 1, opening_ns(c)), "server 1 did not become active");
+	return c;
+}
+
+static u64 order_one(struct cluster *c, u16 type, u32 target, bool body)
+{
+	u64 index;
+	int rc = cluster_propose(c, cluster_active(c), type, target, body, &index);
+
+	CHECK(!rc, "%s refused: %d", entry_type_name(type), rc);
+	return index;
+}
+
+static void commit_one(struct cluster *c)
+{
+	u64 index = order_one(c, ENTRY_POLICY, 0, false);
+
+	CHECK(cluster_until(c, is_committed, index, 500 * MS), "entry %llu not committed", (unsigned long long)index);
+}
+
+/* Committed by the others, whatever this node hears. */
+static void commit_one_at(struct cluster *c, u32 nid)
+{
+	u64 index = order_one(c, ENTRY_POLICY, 0, false), end = sim_now(cluster_sim(c)) + 500 * MS;
+
+	while (proc_commit(c, nid) < index && sim_now(cluster_sim(c)) < end)
+		sim_step(cluster_sim(c));
+	CHECK(proc_commit(c, nid) >= index, "entry %llu not committed", (unsigned long long)index);
+}
+
+static void split(struct cluster *c, u64 mask)
+{
+	u32 side[C_NODES];
+
+	for (u32 i = 0; i < c->cfg.nodes; i++)
+		side[i] = mask >> i & 1;
+	cluster_split(c, side);
+}
+
+/* --- scenarios --------------------------------------------------------------------------------------------- */
+
+static void happy(void)
+{
+	struct cluster *c = start(3, 3, 2);
+
+	for (int i = 0; i < 20; i++)
+		commit_one(c);
+	for (u32 i = 1; i <= 3; i++)
+		CHECK(proc_status(c, i, ROLE_MANAGER).live, "manager %u is not live", i);
+	cluster_free(c);
+}
+
+/* GOALS: message rounds counted: suspension 1 (the entry), final 2 (entry, acknowledgements). */
+static void verdict_rounds(void)
+{
+	struct cluster *c = start(5, 5, 2);
+	u32 entries = cluster_messages(c, MSG_ENTRY), acks = cluster_messages(c, MSG_ACK);
+	u64 index = order_one(c, ENTRY_VERDICT, 5, false);
+
+	CHECK(cluster_until(c, is_committed, index, 500 * MS), "verdict not final");
+	CHECK(cluster_messages(c, MSG_ENTRY) - entries == 1, "more than one entry message");
+	CHECK(cluster_messages(c, MSG_ACK) - acks <= 4, "more than one acknowledgement each");
+	cluster_free(c);
+}
+
+/* "active server dies: standby commits a new term at the view" and no ring change is needed for it. */
+static void server_killed(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 t;
+
+	commit_one(c);
+	t = sim_now(cluster_sim(c));
+	cluster_kill(c, 1, ROLE_SERVER);
+	CHECK(cluster_until(c, is_active, 2, 100 * MS), "no failover within 100 ms");
+	CHECK(sim_now(cluster_sim(c)) - t <= 20 * MS, "failover of %llu us", (unsigned long long)(sim_now(cluster_sim(c)) - t) / 1000);
+	commit_one(c);
+	/* No automatic fail-back. */
+	cluster_start(c, 1, ROLE_SERVER);
+	cluster_run(c, opening_ns(c));
+	CHECK(cluster_active(c) == 2, "failed back to %u", cluster_active(c));
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* Rule 1: a message delivered to yourself is not committed. Rule 2: nor does the quorate flag make it so. Many
+ * partitions, until enough of them showed a cut-off sender its own entry. */
+static bool self_delivery(u64 seed)
+{
+	struct cluster_config cfg = { .seed = seed, .nodes = 3, .voters = 3, .servers = 2, .forge_percent = 100 };
+	struct cluster *c = cluster_new(&cfg);
+	u64 index;
+	bool alone;
+
+	CHECK(cluster_until(c, is_active, 1, opening_ns(c)), "not active");
+	commit_one(c);
+	split(c, 1); /* node 1, with the active server, alone; it still believes in three */
+	for (int i = 0; i < 8; i++) {
+		CHECK(!cluster_propose(c, 1, ENTRY_POLICY, 0, false, &index), "the cut-off server does not believe in its view");
+		cluster_run(c, MS / 2);
+	}
+	CHECK(cluster_until(c, is_active, 2, 2 * opening_ns(c)), "majority has no server");
+	cluster_run(c, 500 * MS); /* node 1 has long delivered all it will ever deliver; it is told it is quorate */
+	index = c->proc[0][1]->log.n;
+	alone = c->proc[0][1]->log.v[index - 1] != entries_at(&c->proc[0][2]->log, index);
+	if (alone)
+		CHECK(proc_commit(c, 1) < index, "seed %llu: committed alone", (unsigned long long)seed);
+	commit_one_at(c, 2);
+	sim_heal(cluster_sim(c)); /* merge: its tail is truncated, nothing that was ever committed is lost */
+	cluster_run(c, 2 * opening_ns(c));
+	commit_one(c);
+	CHECK(proc_commit(c, 1) == proc_commit(c, 3), "did not catch up");
+	cluster_free(c);
+	return alone;
+}
+
+static void rule_1_self_delivery_is_not_commit(void)
+{
+	u32 alone = 0;
+
+	for (u64 seed = 1; seed <= 60; seed++)
+		alone += self_delivery(seed);
+	CHECK(alone >= 5, "only %u of 60 partitions showed what is tested here", alone);
+}
+
+static void minority_commits_nothing(void)
+{
+	struct cluster *c = start(5, 5, 2);
+	u64 before;
+
+	split(c, 1 | 2); /* both servers with two voters of five */
+	cluster_run(c, opening_ns(c));
+	before = proc_commit(c, 1);
+	cluster_run(c, 2000 * MS);
+	CHECK(!cluster_active(c) || cluster_propose(c, cluster_active(c), ENTRY_POLICY, 0, false, NULL), "minority takes proposals");
+	CHECK(proc_commit(c, 1) == before && proc_commit(c, 4) == before, "something was committed");
+	CHECK(!proc_status(c, 1, ROLE_MANAGER).live, "a minority calls itself live");
+	CHECK(proc_status(c, 4, ROLE_MANAGER).live, "the majority side is not live without a server");
+	sim_heal(cluster_sim(c));
+	CHECK(cluster_until(c, is_active, 0, 2 * opening_ns(c)), "no server after the merge");
+	cluster_run(c, 500 * MS);
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* Rule 3: the view you last heard may be dead. Our own heartbeat does not return: stop answering. */
+static void rule_3_silent_ring(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 index;
+
+	commit_one(c);
+	sim_silence(cluster_sim(c), 0, 20000 * MS);
+	cluster_run(c, 661 * MS); /* token + consensus */
+	for (u32 i = 1; i <= 3; i++)
+		CHECK(!proc_status(c, i, ROLE_MANAGER).live, "manager %u calls a silent ring live", i);
+	CHECK(cluster_propose(c, 1, ENTRY_POLICY, 0, false, &index) == -DSI_EAGAIN, "proposals are taken in a silent ring");
+	cluster_run(c, 20000 * MS);
+	CHECK(cluster_until(c, is_active, 1, opening_ns(c)), "incumbent lost by silence alone");
+	CHECK(proc_status(c, 2, ROLE_MANAGER).live, "not live again");
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* Rule 4: messages from a previous life, or of another view, change nothing. */
+static void rule_4_old_messages(void)
+{
+	struct cluster *c = start(3, 3, 2);
+
+	for (int i = 0; i < 60; i++) {
+		commit_one(c);
+		sim_replay(cluster_sim(c));
+		if (i % 20 == 10)
+			cluster_kill(c, 2, ROLE_MANAGER);
+		if (i % 20 == 15) {
+			cluster_start(c, 2, ROLE_MANAGER);
+			cluster_run(c, 200 * MS);
+		}
+	}
+	cluster_free(c);
+}
+
+/* Rules 5 and 9: a node that was frozen, or restarted within one membership change, is a newcomer. */
+static void rule_9_left_and_joined(void)
+{
+	struct cluster *c = start(3, 3, 2);
+
+	commit_one(c);
+	cluster_crash(c, 3);
+	cluster_boot(c, 3); /* before anybody noticed */
+	cluster_run(c, 2 * opening_ns(c));
+	CHECK(cluster_active(c), "no server");
+	commit_one(c);
+	sim_pause(cluster_sim(c), 0, true);
+	cluster_run(c, opening_ns(c));
+	CHECK(cluster_active(c) == 2 || cluster_active(c) == 1, "no server");
+	sim_pause(cluster_sim(c), 0, false);
+	cluster_run(c, 2 * opening_ns(c));
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* Rule 7: a ghost in the member list. Time-outs send: OPEN goes out with a majority after open_wait. */
+static void ghost_events(void *ctx, struct gcs_member from, const u8 *p, size_t n)
+{
+	(void)ctx, (void)from, (void)p, (void)n;
+}
+
+static void ghost_view(void *ctx, const struct gcs_view *v)
+{
+	(void)ctx, (void)v;
+}
+
+static void rule_7_ghost_member(void)
+{
+	static const struct gcs_events mute = { .deliver = ghost_events, .view = ghost_view };
+	struct cluster *c = start(3, 3, 2);
+	struct gcs_backend *ghost;
+
+	CHECK(!sim_join(cluster_sim(c), 1, &mute, NULL, &ghost), "no ghost");
+	cluster_run(c, 300 * MS); /* opens again with the ghost in the list */
+	CHECK(proc_status(c, 3, ROLE_MANAGER).phase == ORDER_OPEN, "waits for a ghost");
+	commit_one(c);
+	ghost->free(ghost);
+	cluster_run(c, 300 * MS);
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* "committed = on the disks of a majority": not before they are synced. */
+static void commit_waits_for_disks(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 index;
+
+	cluster_fsync(c, 2, 400 * MS);
+	cluster_fsync(c, 3, 400 * MS);
+	index = order_one(c, ENTRY_POLICY, 0, false);
+	cluster_run(c, 150 * MS);
+	CHECK(proc_commit(c, 1) < index, "committed on one disk of three");
+	CHECK(cluster_until(c, is_committed, index, 2000 * MS), "slow disks never commit");
+	cluster_free(c);
+}
+
+/* One slow disk is no brake. */
+static void slow_disk_is_no_brake(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 t, index;
+
+	cluster_fsync(c, 3, 1000 * MS);
+	t = sim_now(cluster_sim(c));
+	index = order_one(c, ENTRY_POLICY, 0, false);
+	while (proc_commit(c, 1) < index)
+		sim_step(cluster_sim(c));
+	CHECK(sim_now(cluster_sim(c)) - t < 10 * MS, "took %llu us", (unsigned long long)(sim_now(cluster_sim(c)) - t) / 1000);
+	cluster_free(c);
+}
+
+/* "acknowledges an entry only when every body it names is on its disk" */
+static void body_before_acknowledgement(void)
+{
+	struct cluster *c = start(3, 3, 1);
+	u64 index;
+
+	c->cfg.fetch_fail_percent = 100; /* nobody can fetch the image */
+	index = order_one(c, ENTRY_POLICY, 0, true);
+	cluster_run(c, 1000 * MS);
+	CHECK(proc_commit(c, 1) < index, "committed without the body on a majority");
+	cluster_calm(c);
+	CHECK(cluster_until(c, is_committed, index, 5000 * MS), "body fetched and still not committed");
+	cluster_free(c);
+}
+
+/* "Each voter drains its log thread, then sends STATE" and the promise is durable before OPENACK: order_check
+ * looks; here the disks are so slow that every step would be wrong without waiting. */
+static void drains_before_state(void)
+{
+	struct cluster *c = start(3, 3, 2);
+
+	for (u32 i = 1; i <= 3; i++)
+		cluster_fsync(c, i, 200 * MS);
+	for (int i = 0; i < 10; i++)
+		order_one(c, ENTRY_POLICY, 0, false);
+	cluster_run(c, 10 * MS);
+	cluster_kill(c, 1, ROLE_SERVER);
+	CHECK(cluster_until(c, is_active, 2, 5000 * MS), "no failover");
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* "nothing acknowledged is lost": committed, then every node loses power at once, unsynced writes and all. */
+static void all_lose_power(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 index = 0;
+
+	for (int i = 0; i < 30; i++)
+		index = order_one(c, ENTRY_POLICY, 0, false);
+	CHECK(cluster_until(c, is_committed, index, 500 * MS), "not committed");
+	order_one(c, ENTRY_POLICY, 0, false);
+	cluster_run(c, MS / 2);
+	for (u32 i = 1; i <= 3; i++)
+		cluster_crash(c, i);
+	for (u32 i = 1; i <= 3; i++)
+		cluster_boot(c, i);
+	CHECK(cluster_until(c, is_active, 0, 2 * opening_ns(c)), "no server after the power cut");
+	commit_one(c);
+	CHECK(c->proc[0][1]->log.n > index, "log is shorter than what was acknowledged");
+	cluster_free(c);
+}
+
+/* All servers die: views still open, labels stay live, nothing is committed; a server that comes back takes
+ * the log from the managers. */
+static void servers_gone_and_back(void)
+{
+	struct cluster *c = start(3, 3, 2);
+
+	commit_one(c);
+	cluster_kill(c, 1, ROLE_SERVER);
+	cluster_kill(c, 2, ROLE_SERVER);
+	cluster_run(c, 1000 * MS);
+	CHECK(proc_status(c, 1, ROLE_MANAGER).live, "without a server nobody is live");
+	c->proc[1][2]->disk.log.n = 1; /* and its store is gone */
+	cluster_start(c, 2, ROLE_SERVER);
+	CHECK(cluster_until(c, is_active, 2, 500 * MS), "no server");
+	CHECK(c->proc[1][2]->log.n >= order_check_committed(cluster_check(c)), "server lacks committed entries");
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* The leader takes the best tail, by term then index, not its own. */
+static void leader_fetches_best_tail(void)
+{
+	struct cluster *c = start(5, 5, 2);
+	u64 index = 0;
+
+	cluster_kill(c, 2, ROLE_SERVER);
+	cluster_run(c, 100 * MS);
+	for (int i = 0; i < 200; i++)
+		index = order_one(c, ENTRY_POLICY, 0, false);
+	CHECK(cluster_until(c, is_committed, index, 2000 * MS), "not committed");
+	cluster_kill(c, 1, ROLE_SERVER);
+	cluster_start(c, 2, ROLE_SERVER);
+	CHECK(cluster_until(c, is_active, 2, 1000 * MS), "behind server never leads");
+	CHECK(c->proc[1][2]->log.n > index, "leads without the log");
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* A claimed tail counts only once it was fetched and verified: who has it but cannot be reached is asked again,
+ * and without it there is no TERM. */
+static void no_term_without_the_tail(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 before;
+
+	cluster_kill(c, 2, ROLE_SERVER);
+	cluster_run(c, 100 * MS);
+	for (int i = 0; i < 10; i++)
+		commit_one(c);
+	cluster_no_fetch(c, true);
+	cluster_kill(c, 1, ROLE_SERVER);
+	cluster_start(c, 2, ROLE_SERVER);
+	before = order_check_committed(cluster_check(c));
+	cluster_run(c, 3000 * MS);
+	CHECK(cluster_active(c) == 0, "leads without what was committed");
+	cluster_no_fetch(c, false);
+	CHECK(cluster_until(c, is_active, 2, 10000 * MS), "never asks again");
+	CHECK(order_check_committed(cluster_check(c)) > before, "nothing new");
+	cluster_free(c);
+}
+
+/* A follower that was away catches up by ORDER_FETCH, and votes again. */
+static void follower_catches_up(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 index = 0;
+
+	cluster_crash(c, 3);
+	cluster_run(c, opening_ns(c));
+	for (int i = 0; i < 240; i++)
+		index = order_one(c, ENTRY_POLICY, 0, i % 50 == 0);
+	CHECK(cluster_until(c, is_committed, index, 3000 * MS), "not committed by two of three");
+	cluster_boot(c, 3);
+	cluster_run(c, 2 * opening_ns(c));
+	commit_one(c);
+	CHECK(proc_commit(c, 3) > index, "node 3 did not catch up");
+	cluster_crash(c, 2);
+	cluster_run(c, 2 * opening_ns(c));
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* "The voter set changes one node at a time, committed in the old and the new set" */
+static void voters_change(void)
+{
+	struct cluster *c = start(5, 1, 1);
+	u64 index;
+
+	for (u32 i = 2; i <= 5; i++) {
+		index = order_one(c, ENTRY_VOTER_ADD, i, false);
+		CHECK(cluster_propose(c, 1, ENTRY_VOTER_REMOVE, 1, false, NULL) == -DSI_EAGAIN, "two changes at a time");
+		CHECK(cluster_until(c, is_committed, index, 1000 * MS), "voter %u not added", i);
+	}
+	CHECK(proc_status(c, 1, ROLE_MANAGER).voters == 5, "not five voters");
+	index = order_one(c, ENTRY_VOTER_REMOVE, 1, false);
+	CHECK(cluster_until(c, is_committed, index, 1000 * MS), "not removed");
+	/* The new set of four needs three: two are not enough. */
+	split(c, 1 | 2 | 4);
+	cluster_run(c, 2 * opening_ns(c));
+	CHECK(cluster_propose(c, 1, ENTRY_POLICY, 0, false, NULL), "two of four voters are enough");
+	sim_heal(cluster_sim(c));
+	CHECK(cluster_until(c, is_active, 1, 3 * opening_ns(c)), "not active");
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* "Two voters: changes need both" and an uncommitted change needs both sets, also to open a view. */
+static void change_needs_both_sets(void)
+{
+	struct cluster *c = start(4, 2, 1);
+	u64 index, before;
+
+	split(c, 1 | 4); /* voter 1 with node 3, away from voter 2 */
+	cluster_run(c, 2 * opening_ns(c));
+	CHECK(cluster_propose(c, 1, ENTRY_VOTER_ADD, 3, false, &index), "one of two voters changes the set");
+	sim_heal(cluster_sim(c));
+	CHECK(cluster_until(c, is_active, 1, 3 * opening_ns(c)), "not active");
+	index = order_one(c, ENTRY_VOTER_ADD, 3, false);
+	for (u32 i = 1; i <= 3; i++) /* delivered, on no disk acknowledged yet */
+		cluster_fsync(c, i, 5 * MS);
+	cluster_run(c, MS);
+	split(c, 1 | 4); /* 1 and 3: a majority of {1,2,3}, not of {1,2} */
+	before = proc_commit(c, 1);
+	cluster_run(c, 3 * opening_ns(c));
+	CHECK(proc_commit(c, 1) == before, "committed by the new set alone");
+	sim_heal(cluster_sim(c));
+	cluster_run(c, 3 * opening_ns(c));
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* "A verdict on a voter is also the entry that removes it: from its index on, its acknowledgements count for
+ * nothing; majority of the old set, the target not counted, and of the new." */
+static void verdict_on_voter(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 index;
+
+	cluster_fsync(c, 2, 300 * MS); /* slow: without it only 1 and the target could agree */
+	index = order_one(c, ENTRY_VERDICT, 3, false);
+	cluster_run(c, 50 * MS);
+	CHECK(proc_commit(c, 1) < index, "the target's acknowledgement was counted");
+	CHECK(c->proc[0][1]->disk.suspended >> 3 & 1, "not suspended at delivery");
+	cluster_calm(c);
+	CHECK(cluster_until(c, is_committed, index, 3000 * MS), "verdict never final");
+	CHECK(proc_status(c, 1, ROLE_MANAGER).voters == 2, "target still votes");
+	commit_one(c);
+	cluster_crash(c, 2);
+	cluster_run(c, 2 * opening_ns(c));
+	CHECK(cluster_propose(c, 1, ENTRY_POLICY, 0, false, NULL), "the revoked voter helps a majority");
+	cluster_free(c);
+}
+
+/* "A verdict on a server's node acts as a deposition, is ordered by the next server"; and a deposition takes the
+ * active server out at delivery, without any membership change. */
+static void deposed_at_delivery(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 t = sim_now(cluster_sim(c));
+
+	order_one(c, ENTRY_DEPOSE, 1, false); /* it orders its own end, once */
+	CHECK(cluster_until(c, is_active, 2, 500 * MS), "deposed server still leads");
+	CHECK(sim_now(cluster_sim(c)) - t < 50 * MS, "took %llu ms", (unsigned long long)(sim_now(cluster_sim(c)) - t) / MS);
+	CHECK(cluster_propose(c, 1, ENTRY_POLICY, 0, false, NULL) == -DSI_EROLE, "deposed server orders");
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* A verdict that was delivered and not committed is carried by STATE.urgent to those who never saw it. */
+static void urgent_reaches_the_others(void)
+{
+	struct cluster *c = start(5, 5, 2);
+
+	c->proc[0][3]->disk.suspended |= 1 << 5; /* delivered here in a view that died */
+	cluster_kill(c, 1, ROLE_SERVER);
+	cluster_run(c, 200 * MS);
+	for (u32 i = 1; i <= 4; i++)
+		CHECK(c->proc[0][i]->disk.suspended >> 5 & 1, "manager %u does not know of the verdict", i);
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* A server that hangs (its channel process lives on, so nobody leaves): the next one leads. */
+static void silent_server(void)
+{
+	struct cluster *c = start(3, 3, 2);
+
+	commit_one(c);
+	cluster_hang(c, 1, ROLE_SERVER);
+	CHECK(cluster_until(c, is_active, 2, 5000 * MS), "nobody takes over from a silent server");
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* "disk full, fsync error: refuse the change, keep the old state" and go on when it works again. */
+static void disk_full_on_a_minority(void)
+{
+	struct cluster *c = start(3, 3, 2);
+
+	cluster_disk_fails(c, 3, 1000);
+	for (int i = 0; i < 5; i++) {
+		u64 index = order_one(c, ENTRY_POLICY, 0, false);
+
+		while (proc_commit(c, 1) < index)
+			sim_step(cluster_sim(c));
+	}
+	cluster_run(c, 500 * MS);
+	cluster_disk_fails(c, 3, 0);
+	cluster_run(c, 3000 * MS);
+	commit_one(c);
+	CHECK(c->proc[0][3]->disk.log.n == c->proc[0][1]->disk.log.n, "did not fill up again");
+	cluster_free(c);
+}
+
+static void disk_full_on_the_leader(void)
+{
+	struct cluster *c = start(3, 3, 2);
+
+	commit_one(c);
+	c->proc[1][1]->fail_syncs = 3;
+	order_one(c, ENTRY_POLICY, 0, false);
+	CHECK(cluster_until(c, is_active, 2, 5000 * MS), "a leader without a disk still leads");
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* "a disk goes back in time: loses its vote until synced" */
+static void disk_goes_back(void)
+{
+	struct cluster *c = start(3, 3, 2);
+
+	for (int i = 0; i < 20; i++)
+		commit_one(c);
+	cluster_crash(c, 3);
+	cluster_wipe(c, 3);
+	cluster_crash(c, 2); /* so that a vote of 3 would make a majority */
+	cluster_boot(c, 3);
+	cluster_run(c, 3 * opening_ns(c));
+	CHECK(cluster_propose(c, 1, ENTRY_POLICY, 0, false, NULL), "a restored disk votes");
+	cluster_boot(c, 2);
+	CHECK(cluster_until(c, is_active, 0, 3 * opening_ns(c)), "no server");
+	commit_one(c);
+	cluster_run(c, 500 * MS);
+	CHECK(!proc_status(c, 3, ROLE_MANAGER).stale_disk, "never relearnt");
+	cluster_crash(c, 2); /* now its vote counts */
+	cluster_run(c, 2 * opening_ns(c));
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* One voter (local backend): commit = own disk. */
+static void one_voter(void)
+{
+	struct cluster *c = start(1, 1, 1);
+
+	for (int i = 0; i < 5; i++)
+		commit_one(c);
+	cluster_free(c);
+}
+
+static void same_seed_same_run(void)
+{
+	u64 digest[2];
+
+	for (int i = 0; i < 2; i++) {
+		struct cluster *c = start(5, 3, 2);
+
+		commit_one(c);
+		cluster_crash(c, 1);
+		cluster_run(c, 3000 * MS);
+		digest[i] = cluster_digest(c);
+		cluster_free(c);
+	}
+	CHECK(digest[0] == digest[1], "two runs of one seed differ");
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(void);
+} scenarios[] = {
+	{ "happy path", happy },
+	{ "one voter", one_voter },
+	{ "verdict: message rounds", verdict_rounds },
+	{ "active server killed", server_killed },
+	{ "rule 1, 2: self-delivery is not commit", rule_1_self_delivery_is_not_commit },
+	{ "minority commits nothing", minority_commits_nothing },
+	{ "rule 3: silent ring", rule_3_silent_ring },
+	{ "rule 4: old messages", rule_4_old_messages },
+	{ "rule 5, 9: left and joined at once", rule_9_left_and_joined },
+	{ "rule 7: ghost member", rule_7_ghost_member },
+	{ "commit waits for disks", commit_waits_for_disks },
+	{ "one slow disk is no brake", slow_disk_is_no_brake },
+	{ "body before acknowledgement", body_before_acknowledgement },
+	{ "drains before STATE", drains_before_state },
+	{ "all lose power", all_lose_power },
+	{ "servers gone and back", servers_gone_and_back },
+	{ "leader fetches the best tail", leader_fetches_best_tail },
+	{ "no TERM without the tail", no_term_without_the_tail },
+	{ "follower catches up", follower_catches_up },
+	{ "voters change one at a time", voters_change },
+	{ "a change needs both sets", change_needs_both_sets },
+	{ "verdict on a voter", verdict_on_voter },
+	{ "deposed at delivery", deposed_at_delivery },
+	{ "urgent verdicts travel with STATE", urgent_reaches_the_others },
+	{ "silent server", silent_server },
+	{ "disk full on a minority", disk_full_on_a_minority },
+	{ "disk full on the leader", disk_full_on_the_leader },
+	{ "disk goes back in time", disk_goes_back },
+	{ "same seed, same run", same_seed_same_run },
+};
+
+#include "tests/sim/churn.c"
+
+int main(void)
+{
+	const char *seeds = getenv("SEEDS"), *seed = getenv("SEED"), *only = getenv("ONLY");
+	u32 n = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	cluster_failed = on_failed;
+	cluster_trace = getenv("TRACE") != NULL;
+	if (seed)
+		return churn_one(strtoull(seed, NULL, 0));
+	for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++) {
+		if (only && !strstr(scenarios[i].name, only))
+			continue;
+		scenario = scenarios[i].name;
+		scenarios[i].fn();
+		n++;
+	}
+	printf("%u scenarios\n", n);
+	return only ? 0 : churn_all(seeds ? strtoull(seeds, NULL, 0) : 2000);
+}
