@@ -3,10 +3,10 @@
  * The control socket's server, and the glue between libqb and lib/loop.
  *
  * What libqb (2.0.6) leaves open towards a hostile local user is closed here, before it sees a byte:
- *  - it copies a datagram of any length the client names into a buffer of fixed size: gate() looks first;
+ *  - it believes the length that a message claims to have: gate() compares it with what is there;
  *  - anyone may send to a connection's abstract socket, its name is in /proc/net/unix: gate() takes only
  *    datagrams of the process that was authenticated, by the credentials the kernel attaches;
- *  - its first answer waits up to a second for the client's socket: reachable() looks first;
+ *  - its first answer waits up to a second, asleep, for the client's socket: reachable() looks first;
  *  - half-open and idle connections live for ever: counted and timed here.
  * Shared memory transport is not used: its ring indices are the client's to write.
  *
@@ -35,7 +35,7 @@
 #include "lib/ipc.h"
 #include "lib/ipc_wire.h"
 
-enum { CONNS = 64, CONNS_PER_USER = 8 /* root: all of them */, HALF_OPEN = 32 };
+enum { CONNS = 64, CONNS_OF_ROOT = 32 /* beyond those */, CONNS_PER_USER = 8, HALF_OPEN = 32, HALF_OPEN_HARD = 128 };
 static const u64 AUTH_NS = 5000000000ull, IDLE_NS = 60000000000ull;
 
 struct conn {
@@ -142,6 +142,22 @@ static bool creds_of(struct msghdr *m, struct ucred *ret)
 	return false;
 }
 
+/* libqb's client speaks from the very address that answers go to: ours with another ending. */
+static bool is_answer_address(int fd, const struct sockaddr_un *from)
+{
+	static const char ours[] = "-request", theirs[] = "-response";
+	struct sockaddr_un own = { 0 };
+	socklen_t len = sizeof(own);
+	const char *a = own.sun_path + 1, *b = from->sun_path + 1;
+	size_t max = sizeof(own.sun_path) - 1, base;
+
+	if (getsockname(fd, (struct sockaddr *)&own, &len) || strnlen(a, max) < sizeof(ours))
+		return false;
+	base = strnlen(a, max) - (sizeof(ours) - 1);
+	return !strncmp(a + base, ours, max - base) && strnlen(b, max) == base + sizeof(theirs) - 1 && !memcmp(a, b, base) &&
+	       !memcmp(b + base, theirs, sizeof(theirs) - 1);
+}
+
 enum verdict { PASS, SKIP, CUT };
 
 /* Looks at the next datagram without taking it: is it from the authenticated process, and is its length what
@@ -166,8 +182,7 @@ static enum verdict gate(struct conn *c, int fd)
 		recv(fd, &h, sizeof(h), MSG_DONTWAIT); /* somebody else's: take it away */
 		return SKIP;
 	}
-	if ((size_t)n < sizeof(struct ipc_part) || n > IPC_BUFFER || h.size != (int32_t)n ||
-	    m.msg_namelen <= offsetof(struct sockaddr_un, sun_path))
+	if ((size_t)n < sizeof(struct ipc_part) || n > IPC_BUFFER || h.size != (int32_t)n || !is_answer_address(fd, &from))
 		return CUT;
 	c->peer = from;
 	c->peer_len = m.msg_namelen;
@@ -202,6 +217,21 @@ static void on_auth_timeout(void *ctx)
 	shutdown(w->fd, SHUT_RDWR); /* libqb sees the end and closes it */
 }
 
+/* Someone who opens and says nothing must not shut others out: those who mean it take microseconds. */
+static void evict_oldest(void)
+{
+	struct watch *oldest = NULL;
+
+	for (struct watch *w = glue.watches; w; w = w->next) {
+		if (!w->dead && w->auth && loop_timer_active(w->auth))
+			oldest = w; /* the list is newest first */
+	}
+	if (!oldest)
+		return;
+	loop_timer_set(oldest->auth, 0);
+	shutdown(oldest->fd, SHUT_RDWR);
+}
+
 static int socket_flag(int fd, int option)
 {
 	int v = 0;
@@ -226,8 +256,10 @@ static bool watch_kind(struct watch *w)
 		if (!o->dead && o->gated && o->data == w->data)
 			return true; /* libqb adds the request socket first, then this for liveness */
 	}
-	if (glue.half_open >= HALF_OPEN)
+	if (glue.half_open >= HALF_OPEN_HARD)
 		return false;
+	if (glue.half_open >= HALF_OPEN)
+		evict_oldest();
 	w->auth = loop_timer_new(glue.loop, on_auth_timeout, w);
 	if (!w->auth)
 		return false;
@@ -318,7 +350,9 @@ static bool room_for(const struct ipc_server *s, uid_t uid)
 
 	for (const struct conn *c = s->conns; c; c = c->next)
 		of_user += c->caller.uid == uid;
-	return s->n_conns < CONNS && (uid == 0 || of_user < CONNS_PER_USER);
+	if (uid == 0)
+		return s->n_conns < CONNS + CONNS_OF_ROOT;
+	return s->n_conns < CONNS && of_user < CONNS_PER_USER;
 }
 
 /* libqb gives the connection's directory to the caller, which only root can; as another user we open the way

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -95,7 +96,10 @@ static int call_connect(struct call *k)
 	if (!k->qb)
 		return err_set(k->e, -DSI_ENOTCONN, "%s is not running on this node", k->name);
 	if (!greeted(k, fd)) {
-		k->qb = NULL; /* libqb can only undo a finished connection: the process ends soon, or asks seldom */
+		shutdown(fd, SHUT_RDWR); /* then the next call fails at once, and frees what libqb made */
+		if (!qb_ipcc_connect_continue(k->qb))
+			qb_ipcc_disconnect(k->qb);
+		k->qb = NULL;
 		return timed_out(k);
 	}
 	rc = qb_ipcc_connect_continue(k->qb); /* frees the connection when it fails */
