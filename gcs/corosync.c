@@ -213,7 +213,6 @@ static void disconnect(struct corosync *c)
 	c->broken = NULL;
 }
 
-/* First say that there is no view, then tidy up: finalizing a dead daemon's handles takes seconds. */
 static void held_drop(struct corosync *c)
 {
 	struct queued *m;
@@ -225,6 +224,7 @@ static void held_drop(struct corosync *c)
 	c->n_held = 0;
 }
 
+/* First say that there is no view, then tidy up: finalizing a dead daemon's handles takes seconds. */
 static void lost(struct corosync *c, const char *why)
 {
 	bool tell = c->announced || strcmp(why, c->why) != 0;
@@ -438,7 +438,7 @@ static void held_flush(struct corosync *c)
 {
 	struct queued *m;
 
-	while ((m = STAILQ_FIRST(&c->held)) && !c->broken) {
+	while ((m = STAILQ_FIRST(&c->held)) && !c->broken && !c->reader_full) {
 		STAILQ_REMOVE_HEAD(&c->held, next);
 		c->n_held--;
 		c->ops->events.deliver(c->ctx, m->from, m->p, m->n);
@@ -524,7 +524,7 @@ static void on_deliver(cpg_handle_t h, const struct cpg_name *group, uint32_t no
 	(void)group;
 	if (c->broken || n > LIM_RING_MSG)
 		return;
-	if (!c->announced || c->unsettled)
+	if (!c->announced || c->unsettled || c->n_held > 0)
 		hold(c, from, msg, n);
 	else
 		c->ops->events.deliver(c->ctx, from, msg, n);
@@ -738,9 +738,11 @@ void corosync_pause(struct gcs_backend *b, bool pause)
 	if (c->reader_full == pause)
 		return;
 	c->reader_full = pause;
+	if (!pause && c->announced && !c->unsettled)
+		held_flush(c); /* may fill the reader again */
 	if (c->have_cpg)
 		watch(c);
-	else if (!pause)
+	else if (!c->reader_full)
 		loop_timer_set(c->connect_timer, c->backoff);
 }
 
@@ -752,6 +754,7 @@ static void corosync_free(struct gcs_backend *b)
 		cpg_leave(c->cpg, &c->group);
 	disconnect(c);
 	queue_free(c);
+	held_drop(c);
 	loop_timer_free(c->connect_timer);
 	loop_timer_free(c->flush_timer);
 	loop_timer_free(c->stall_timer);

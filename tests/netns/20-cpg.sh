@@ -20,13 +20,13 @@ cp "$PROBE" "$STAGE_DIR/usr/bin/cpg_probe"
 echo 'u _dsichan - "DSI channel"' >"$STAGE_DIR/usr/lib/sysusers.d/dsi-test.conf"
 
 incarnation=0
-probe_start() { # NODE [INTERVAL [USER]]
+probe_start() { # NODE [INTERVAL [USER [sandbox]]]
 	incarnation=$((incarnation + 1))
 	on "$1" mkdir -p /var/log/probe
 	lab exec -d "$1" -- sh -c "
 		cd / && export ASAN_OPTIONS=detect_leaks=0
 		exec ${3:+setpriv --reuid=$3 --regid=$3 --clear-groups} \
-			cpg_probe ${1#n} $incarnation ${2:-50} >/var/log/probe/log.$incarnation 2>&1 </dev/null"
+			cpg_probe ${1#n} $incarnation ${2:-50} ${4-} >/var/log/probe/log.$incarnation 2>&1 </dev/null"
 	eval "log_$1=log.$incarnation"
 }
 log_of() { eval "cat \"$DSI_LAB/nodes/$1/log/probe/\$log_$1\"" 2>/dev/null; }
@@ -94,7 +94,7 @@ case_flood() {
 case_process() {
 	local ring pid
 	ring=$(since_view n1 | awk '{ print $2; exit }')
-	pid=$(log_of n3 | awk '/^CHANNEL/ { print $2 }')
+	pid=$(channel_of n3)
 	on n3 kill -KILL "$pid"
 	assert_until 5 "the others have a view of two" all_have "n1 n2" quorate "1 2"
 	assert_eq "$ring" "$(since_view n1 | awk '{ print $2; exit }')" "in the same ring"
@@ -147,14 +147,25 @@ case_corosync_frozen() {
 	assert_ok "n1: numbers without gaps" no_gaps n1
 }
 
+channel_of() { log_of "$1" | awk '/^CHANNEL/ { print $2 }'; }
 # Its own user, as in service; and one that corosync was not told of.
 case_users() {
 	on n3 pkill -USR2 cpg_probe
 	assert_until "$LIMIT" "n3 left" all_have "n1 n2" quorate "1 2"
 	if on n3 id _dsichan >/dev/null 2>&1; then
 		on n3 sh -c 'mkdir -p /var/log/probe; chmod 1777 /var/log/probe'
-		probe_start n3 50 _dsichan
-		assert_until "$LIMIT" "as _dsichan" all_have "n1 n2 n3" quorate "1 2 3"
+		probe_start n3 50 '' sandbox
+		assert_until "$LIMIT" "confined, as _dsichan" all_have "n1 n2 n3" quorate "1 2 3"
+		assert_eq "_dsichan 2" "$(on n3 sh -c "ps -o user:9= -p $(channel_of n3); sed -n 's/^Seccomp:.//p' /proc/$(channel_of n3)/status" |
+			xargs)" "its user and its filter"
+		on n3 pkill -USR1 -o cpg_probe
+		assert_until "$LIMIT" "it works there" heard n1 3 1000
+		on n3 pkill -STOP -x corosync
+		assert_until "$LIMIT" "the others lose it" all_have "n1 n2" quorate "1 2"
+		on n3 pkill -KILL -x corosync
+		assert_until 10 "a dead daemon is noticed there too" says n3 "DOWN corosync is not running"
+		on n3 corosync
+		assert_until "$LIMIT" "and found again" all_have "n1 n2 n3" quorate "1 2 3"
 		on n3 pkill -USR2 cpg_probe
 		assert_until "$LIMIT" "n3 left" all_have "n1 n2" quorate "1 2"
 	else

@@ -2,10 +2,10 @@
 /*
  * One member of a group on a real corosync, whole: channel process, proxy, session. For 20-cpg.sh.
  *
- *   cpg_probe NID INCARNATION [INTERVAL-MS]
+ *   cpg_probe NID INCARNATION [INTERVAL-MS [sandbox]]
  *
  * Keys are made from the NID, so that every probe knows every other's. Sends a numbered HEARTBEAT each
- * interval; SIGUSR1: 3000 more as fast as they are taken, SIGUSR2: ends. Says, a line each:
+ * interval; with "sandbox" its channel is confined as in service. SIGUSR1: 3000 more as fast as they are taken, SIGUSR2: ends. Says, a line each:
  *
  *   CHANNEL pid              at start
  *   VIEW nodeid.seq quorate expected total token-ms members...
@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +27,7 @@
 #include "gcs/channel_proxy.h"
 #include "gcs/session.h"
 #include "lib/loop.h"
+#include "lib/sandbox.h"
 
 enum { NIDS = 16, FLOOD = 3000 };
 
@@ -150,8 +150,9 @@ static void on_end(void *ctx)
 	loop_stop(P.loop, 0);
 }
 
-static int channel_start(void)
+static int channel_start(bool sandbox)
 {
+	struct err e = { 0 };
 	int sv[2];
 	pid_t pid;
 
@@ -160,7 +161,10 @@ static int channel_start(void)
 	pid = fork();
 	if (pid == 0) {
 		close(sv[0]);
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (sandbox && sandbox_enter(SANDBOX_CHANNEL, &e) != 0) {
+			printf("SANDBOX %s\n", e.text);
+			_exit(3);
+		}
 		channel_run(sv[1]);
 	}
 	close(sv[1]);
@@ -180,7 +184,7 @@ int main(int argc, char **argv)
 		return 64;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
-	fd = channel_start(); /* first: it inherits nothing */
+	fd = channel_start(argc > 4); /* first: it inherits nothing */
 	cfg.nid = (u32)atoi(argv[1]);
 	cfg.incarnation = strtoull(argv[2], NULL, 0);
 	P.interval = (argc > 3 ? strtoull(argv[3], NULL, 0) : 50) * 1000000;
