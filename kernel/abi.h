@@ -245,6 +245,13 @@ struct dsi_scan {
 	dsi_u32 sid;  /* LABEL: to give */
 	dsi_u32 gen;  /* policy set to go by; its slot must be filled */
 };
+/* A question put to the decision itself (BPF test run): what the kernel would answer. */
+struct dsi_query {
+	struct dsi_rule_key key;
+	dsi_u32 perm;
+	dsi_u32 gen;                           /* policy set to ask */
+	dsi_u32 allow, reason, granted, rule;  /* answer, as struct dsi_answer */
+};
 struct dsi_scan_task {
 	dsi_u32 pid, tgid, sid, changed;
 };
@@ -400,6 +407,7 @@ DSI_ASSERT_SIZE(dsi_node, 48);
 DSI_ASSERT_SIZE(dsi_conn_key, 48);
 DSI_ASSERT_SIZE(dsi_conn, 16);
 DSI_ASSERT_SIZE(dsi_event, 272);
+DSI_ASSERT_SIZE(dsi_query, 40);
 _Static_assert(__builtin_offsetof(struct dsi_state, active) == 16, "state is a format");
 _Static_assert(__builtin_offsetof(struct dsi_state, lease_deadline) == 48, "state is a format");
 _Static_assert(__builtin_offsetof(struct dsi_state, slots) == 112, "state is a format");

@@ -123,6 +123,18 @@ int kern_task_sid(struct kern *k, u32 pid, u32 *ret_sid, struct err *e)
 	return 0;
 }
 
+int kern_ask(struct kern *k, struct dsi_query *q, struct err *e)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = q, .ctx_size_in = sizeof(*q));
+
+	q->gen = k->state->active;
+	if (!q->gen)
+		return err_set(e, -DSI_ENOENT, "no policy is in force");
+	if (bpf_prog_test_run_opts(k->progs[KP_ASK], &run))
+		return err_errno(e, -DSI_EIO, "ask the kernel");
+	return 0;
+}
+
 /* --- status --------------------------------------------------------------------------------------- */
 
 static void sum_stats(struct kern *k, u64 *ret)

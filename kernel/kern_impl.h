@@ -88,6 +88,7 @@ enum kern_when { WHEN_ALWAYS, WHEN_SETATTR_PLAIN, WHEN_SETATTR_IDMAP, WHEN_SOCK_
 	X(REMOUNT, dsi_remount, LSM, ALWAYS)                                                          \
 	X(LOCKED_DOWN, dsi_locked_down, LSM, ALWAYS)                                                  \
 	X(SYSCTL, dsi_sysctl, CGROUP, ALWAYS)                                                         \
+	X(ASK, dsi_ask, RUN, ALWAYS)                                                                  \
 	X(SCAN_TASKS, dsi_scan_tasks, RUN, ALWAYS)                                                    \
 	X(SCAN_FDS, dsi_scan_fds, RUN, ALWAYS)                                                        \
 	X(SCAN_SOCKS, dsi_scan_socks, RUN, ALWAYS)                                                    \

@@ -60,6 +60,9 @@ int kern_label_task(struct kern *k, u32 pid, u32 sid, struct err *e);
 /* The kernel's view of a process; DSI_SID_NONE when it cannot be told. -DSI_ENOENT: no such process. */
 int kern_task_sid(struct kern *k, u32 pid, u32 *ret_sid, struct err *e);
 
+/* Put a question to the decision in force, in the kernel: q->key and q->perm in, the rest out. */
+int kern_ask(struct kern *k, struct dsi_query *q, struct err *e);
+
 struct kern_status {
 	u32 abi, mode, generation, guard;
 	u64 policy_version; /* 0: none */

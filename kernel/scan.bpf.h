@@ -29,6 +29,21 @@ static __always_inline u32 scan_entry(struct task_struct *t, const struct dsi_sc
 	return exe ? named_entry(exe->f_path.dentry, DSI_SID_DEFAULT, scan->gen % DSI_SLOTS) : 0;
 }
 
+SEC("syscall")
+int dsi_ask(struct dsi_query *q)
+{
+	struct policy p = { .gen = q->gen, .slot = q->gen % DSI_SLOTS };
+	struct dsi_rule_key key = q->key;
+	struct dsi_answer a;
+
+	dsi_decide(&p, &key, q->perm, &a);
+	q->allow = a.allow;
+	q->reason = a.reason;
+	q->granted = a.granted;
+	q->rule = a.rule;
+	return 0;
+}
+
 SEC("iter/task")
 int dsi_scan_tasks(struct bpf_iter__task *ctx)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The kernel part, enforced, in a machine of its own (kvm-one.sh): every claim of kernel/README.md that
+ * The kernel part, enforced, in a machine of its own (kvm-one): every claim of kernel/README.md that
  * needs a kernel which enforces. Runs as root, first thing after boot; nothing else lives in the machine.
  *
  *	 main namespace            ns2
@@ -55,7 +55,7 @@ static void check(bool ok, const char *fmt, ...)
 {
 	va_list ap;
 
-	printf(ok ? "ok      " : "NOT OK  ");
+	printf(ok ? "ok " : "not ok ");
 	va_start(ap, fmt);
 	vprintf(fmt, ap);
 	va_end(ap);
@@ -691,8 +691,10 @@ static void test_load(void)
 	int r = kern_open(&k, NULL, &e);
 
 	check(!r, "load and attach %s", e.text);
-	if (r)
+	if (r) {
+		printf("RESULT %d %d 0\n", passed, failed);
 		exit(1);
+	}
 	check(DO(APPX, "read", "/srv/secret/f") == 0, "no policy, no refusal");
 	usleep(100000);
 	set_base(&base, 1);
@@ -773,6 +775,27 @@ static void test_files(void)
 	run("cp /srv/bin/plain /srv/data/prog");
 	check(DO(APPX, "exec", "/srv/data/prog", "do", "true") == EACCES, "app may not execute data");
 	check(DO(APPX, "exec", "/srv/bin/plain", "do", "true") == 0, "app executes a program, stays app");
+}
+
+/* The decision as the kernel's program answers it, against the records that were loaded. */
+static void test_ask(void)
+{
+	struct err e = { 0 };
+	int wrong = 0, n = 0;
+
+	for (u32 i = 0; i < base.n_rules; i++) {
+		const struct dsi_rec_rule *r = &base.rules[i];
+
+		for (u32 perm = 1; perm < 128; perm <<= 1, n++) {
+			struct dsi_query q = { .key = r->key, .perm = perm };
+			bool local = r->key.ssid == DSI_SID_DEFAULT && r->key.nclass == DSI_NCLASS_LOCAL;
+
+			wrong += kern_ask(k, &q, &e) || q.allow != (local || r->value.allow & perm);
+			q.key.tsid ^= 0x1000;
+			wrong += kern_ask(k, &q, &e) || q.allow != local;
+		}
+	}
+	check(!wrong, "%d questions answered by the kernel's decide() %s", n * 2, e.text);
 }
 
 static void test_moves(void)
@@ -1419,6 +1442,7 @@ int main(int argc, char **argv)
 	test_load();
 	test_labels();
 	test_files();
+	test_ask();
 	test_moves();
 	test_sockets();
 	test_loopback();
@@ -1433,6 +1457,6 @@ int main(int argc, char **argv)
 	test_death();
 	test_guard();
 	test_end();
-	printf("%d passed, %d failed\n", passed, failed);
+	printf("RESULT %d %d 0\n", passed, failed);
 	return failed != 0;
 }
