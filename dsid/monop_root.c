@@ -7,9 +7,10 @@
 #include <string.h>
 
 #include "dsid/monitor.h"
+#include "lib/log.h"
 
 static const u64 MS = 1000000;
-enum { SWEEP_MS = 500, RETRY_MS = 5000 };
+enum { SWEEP_MS = 500, RETRY_MS = 5000, MISSING_SHOWN = 32 };
 
 struct answer {
 	struct monop_reply head;
@@ -119,6 +120,8 @@ static int op_policy_commit(struct monitor *m, const u8 *p, size_t n, struct ans
 	};
 	if (r.missing && mapset_missing(m->kern, 0, &miss))
 		snprintf(done.missing_path, sizeof(done.missing_path), "%s", miss.path);
+	for (u32 i = 0; i < MIN(r.missing, (u32)MISSING_SHOWN) && mapset_missing(m->kern, i, &miss); i++)
+		log_info("policy names %s: %s", miss.path, strerror(miss.error));
 	give(a, &done, sizeof(done));
 	if (sweep_pending(m->kern))
 		loop_timer_set(m->sweep_timer, SWEEP_MS * MS);

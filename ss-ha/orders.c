@@ -6,6 +6,7 @@
  * Must never: order a statement that state_check() refuses; let a group key out of this function unwiped.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/log.h"
@@ -140,15 +141,26 @@ void orders_submit(struct server *s, const struct session_sender *from, const st
 		memcpy(s->ordered[s->n_ordered++], m->request, 16);
 }
 
-void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *proofs,
+static int by_nid(const void *a, const void *b)
+{
+	const struct order_promise_proof *x = a, *y = b;
+
+	return x->nid < y->nid ? -1 : x->nid > y->nid;
+}
+
+void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *given,
 		      u32 n)
 {
 	struct body_e_term b = { .ring_nodeid = ring->nodeid, .ring_seq = ring->seq };
+	struct order_promise_proof proofs[LIM_VOTERS]; /* the entry lists them by NID */
 	struct blob promise[LIM_VOTERS];
 	struct arena a;
 	struct wbuf w;
 	int rc = 0;
 
+	assert(n <= LIM_VOTERS);
+	memcpy(proofs, given, n * sizeof(proofs[0]));
+	qsort(proofs, n, sizeof(proofs[0]), by_nid);
 	arena_init(&a, 1 << 20);
 	wbuf_init(&w, LIM_ENTRY_BODY);
 	for (u32 i = 0; i < n && !rc; i++) {
