@@ -132,6 +132,8 @@ static void step_end(struct order *o, struct order_actions *ret)
 	}
 	role_settle(o);
 	beat_settle(o);
+	/* What was due and could not be done must name a later time: else ticks would never end. */
+	assert(!o->wake || o->wake > o->now || o->n_act);
 	ret->v = o->act;
 	ret->n = o->n_act;
 }

@@ -88,6 +88,8 @@ static bool fetch_take(struct order *o, const struct blob *v, u32 n)
 			o->linked = o->commit;
 			return true;
 		}
+		if (rc == -DSI_ECONFLICT && o->diverged)
+			o->linked = o->commit; /* that source is not on the chain, or an earlier one was not */
 		if (rc == -DSI_EAGAIN)
 			return true;
 		if (rc < 0)
@@ -105,33 +107,42 @@ void order_catch_fetched(struct order *o, u32 nid, const struct blob *v, u32 n)
 	if (!o->fetch.on || nid != o->fetch.nid)
 		return;
 	o->fetch.on = false;
-	if (!o->opened)
-		return;
+	if (!o->opened || (leading(o) && (o->term_asked || o->term_index)))
+		return; /* no use for it any more */
 	if (!fetch_take(o, v, n))
 		fetch_failed(o);
 }
 
 /* --- whom to ask ----------------------------------------------------------------------------------- */
 
-/* Managers that told they hold the entry; the leader's node first. */
+/* The best tail among those who promised is what TERM builds on. */
+static const struct peer *base_holder(struct order *o)
+{
+	const struct peer *best = NULL;
+
+	for (u32 i = 0; i < o->view.n; i++) {
+		const struct peer *p = &o->peers[i];
+
+		if (p->oa_term == o->term && (!best || order_tail_compare(&p->oa_st, &best->oa_st) > 0))
+			best = p;
+	}
+	return best;
+}
+
+/* Managers that are on the term's chain as far as they told: acknowledged in it, or hold what it builds on; and
+ * the one beside the leader. Others may have the tail that we must lose ourselves. */
 static u32 source(struct order *o, u64 index)
 {
+	const struct peer *base = base_holder(o);
 	u32 nid[LIM_NODES], n = 0;
 
 	for (u32 i = 0; i < o->view.n; i++) {
 		const struct peer *p = &o->peers[i];
-		bool has;
 
 		if (p->role != ROLE_MANAGER || (p->nid == o->cfg.nid && o->cfg.role == ROLE_MANAGER))
 			continue;
-		has = MAX(p->acked, p->pend) >= index || (p->has_state && p->st.index >= index);
-		if (!has && p->nid != o->leader)
-			continue;
-		nid[n++] = p->nid;
-		if (p->nid == o->leader) {
-			nid[n - 1] = nid[0];
-			nid[0] = p->nid;
-		}
+		if (MAX(p->acked, p->pend) >= index || (p == base && p->oa_st.index >= index) || p->nid == o->leader)
+			nid[n++] = p->nid;
 	}
 	return n ? nid[o->fetch_try % n] : 0;
 }

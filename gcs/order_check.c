@@ -13,6 +13,7 @@ struct term_seen {
 
 struct committed {
 	bool set;
+	u64 term; /* in which it was committed */
 	u8 hash[CRYPTO_HASH];
 };
 
@@ -116,14 +117,14 @@ void order_check_term(struct order_check *c, const struct order_watch *w, const 
 		      bool (*has)(void *ctx, u64 index, const u8 hash[CRYPTO_HASH]), void *ctx)
 {
 	term_author(c, w, e->term, e->author_nid);
-	if (e->index <= c->highest)
-		broken(c, w, "TERM would replace a committed entry", e->index, c->highest);
-	for (u64 i = c->highest; i && i + 64 > c->highest; i--)
-		if (c->log[i].set && !has(ctx, i, c->log[i].hash))
+	/* A server of a view long dead may still write its term: nobody will take it. It must have what was
+	 * committed before that term. */
+	for (u64 i = c->highest; i && i + 256 > c->highest; i--)
+		if (c->log[i].set && c->log[i].term < e->term && (i >= e->index || !has(ctx, i, c->log[i].hash)))
 			broken(c, w, "TERM builds on a log that lacks a committed entry", e->index, i);
 }
 
-void order_check_commit(struct order_check *c, struct order_watch *w, u64 index, const struct entry *e,
+void order_check_commit(struct order_check *c, struct order_watch *w, u64 term, u64 index, const struct entry *e,
 			bool (*on_majority)(void *ctx, const struct entry *e), void *ctx)
 {
 	if (index >= c->cap_log) {
@@ -141,6 +142,7 @@ void order_check_commit(struct order_check *c, struct order_watch *w, u64 index,
 		if (!on_majority(ctx, e))
 			broken(c, w, "committed without a majority's disks", index, e->term);
 		c->log[index].set = true;
+		c->log[index].term = term;
 		memcpy(c->log[index].hash, e->hash, CRYPTO_HASH);
 		c->highest = MAX(c->highest, index);
 	}

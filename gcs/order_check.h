@@ -36,8 +36,8 @@ void order_check_append(struct order_check *c, const struct order_watch *w, u64 
 /* TERM proposed: everything ever committed must be in the log it builds on. has(): is this hash at this index? */
 void order_check_term(struct order_check *c, const struct order_watch *w, const struct entry *e,
 		      bool (*has)(void *ctx, u64 index, const u8 hash[CRYPTO_HASH]), void *ctx);
-/* on_majority: is it on the disks of a majority of every voter set in force? Asked once per entry, at its first commit. */
-void order_check_commit(struct order_check *c, struct order_watch *w, u64 index, const struct entry *e,
+/* term: in which it is committed. on_majority: is it on the disks of a majority of every voter set in force? Asked once per entry, at its first commit. */
+void order_check_commit(struct order_check *c, struct order_watch *w, u64 term, u64 index, const struct entry *e,
 			bool (*on_majority)(void *ctx, const struct entry *e), void *ctx);
 u64 order_check_committed(const struct order_check *c); /* highest index committed anywhere */
 const u8 *order_check_hash(const struct order_check *c, u64 index); /* NULL: not committed */

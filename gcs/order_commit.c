@@ -88,23 +88,38 @@ bool order_quorum_self(struct order *o)
 	return order_quorum_votes(o, o->cfg.nid) || o->courtesy;
 }
 
+static bool set_reached(struct order *o, const struct order_voters *set, bool (*counts)(struct order *o, const struct peer *p))
+{
+	u32 votes = 0;
+
+	for (u32 i = 0; i < set->n; i++) {
+		const struct peer *p = order_peer_of(o, set->nid[i], ROLE_MANAGER);
+
+		votes += p && counts(o, p) && !o->env.nid_dead(o->env.ctx, p->nid);
+	}
+	return votes >= set->n / 2 + 1;
+}
+
 bool order_quorum_reached(struct order *o, bool (*counts)(struct order *o, const struct peer *p))
 {
 	u32 n;
 	const struct order_voters *sets = order_quorum_sets(o, &n);
 
-	for (u32 s = 0; s < n; s++) {
-		u32 votes = 0;
-
-		for (u32 i = 0; i < sets[s].n; i++) {
-			const struct peer *p = order_peer_of(o, sets[s].nid[i], ROLE_MANAGER);
-
-			votes += p && counts(o, p) && !o->env.nid_dead(o->env.ctx, p->nid);
-		}
-		if (votes < sets[s].n / 2 + 1)
+	for (u32 s = 0; s < n; s++)
+		if (!set_reached(o, &sets[s], counts))
 			return false;
-	}
 	return n > 0;
+}
+
+bool order_quorum_any(struct order *o, bool (*counts)(struct order *o, const struct peer *p))
+{
+	u32 n;
+	const struct order_voters *sets = order_quorum_sets(o, &n);
+
+	for (u32 s = 0; s < n; s++)
+		if (set_reached(o, &sets[s], counts))
+			return true;
+	return false;
 }
 
 /* Highest index that a majority of this set acknowledged; the dead do not count. */

@@ -47,6 +47,7 @@ struct peer {
 	struct tail st;
 	u64 oa_term;           /* OPENACK of this view; 0 none */
 	u8 oa_sig[CRYPTO_SIG];
+	struct tail oa_st;     /* the tail it had told when it promised */
 	u64 acked;             /* verified against our log */
 	u64 told;              /* commit point it told: evidence of a majority, never by itself */
 	u64 pend;              /* acknowledged, beyond what we can check yet; 0 none */
@@ -185,6 +186,7 @@ const struct order_voters *order_quorum_sets(struct order *o, u32 *ret_n); /* in
 bool order_quorum_votes(struct order *o, u32 nid);                         /* in a set in force, not dead */
 bool order_quorum_self(struct order *o);
 bool order_quorum_reached(struct order *o, bool (*counts)(struct order *o, const struct peer *p));
+bool order_quorum_any(struct order *o, bool (*counts)(struct order *o, const struct peer *p)); /* of one set, not all */
 u64 order_quorum_change(struct order *o); /* index of an uncommitted voter change; 0 none */
 void order_commit_ack(struct order *o, struct peer *p, const struct body_ack *b);
 void order_commit_settle(struct order *o);

@@ -17,7 +17,7 @@ static bool leads(const struct order *o)
 
 static bool candidate(struct order *o, const struct peer *p)
 {
-	return p->role == ROLE_MANAGER && p->oa_term == o->term && p->has_state && !p->unfetchable && !p->bad_promise &&
+	return p->role == ROLE_MANAGER && p->oa_term == o->term && !p->unfetchable && !p->bad_promise &&
 	       order_quorum_votes(o, p->nid);
 }
 
@@ -31,7 +31,7 @@ static struct peer *best_candidate(struct order *o)
 	struct peer *best = NULL;
 
 	for (u32 i = 0; i < o->view.n; i++)
-		if (candidate(o, &o->peers[i]) && (!best || order_tail_compare(&o->peers[i].st, &best->st) > 0))
+		if (candidate(o, &o->peers[i]) && (!best || order_tail_compare(&o->peers[i].oa_st, &best->oa_st) > 0))
 			best = &o->peers[i];
 	return best;
 }
@@ -67,13 +67,15 @@ static u64 term_again_ns(const struct order *o)
 /* Fetch the tail that we must build on: first what follows our own; if that does not link, from our commit. */
 static void fetch_base(struct order *o, struct peer *best)
 {
-	u64 from = o->diverged ? MAX(o->commit, o->linked) + 1 : MIN(o->tail.index, best->st.index - 1) + 1;
+	u64 from = o->diverged ? MAX(o->commit, o->linked) + 1 : MIN(o->tail.index, best->oa_st.index - 1) + 1;
 
-	if (o->fetch.on || o->now < o->fetch_retry) {
-		order_want(o, o->fetch.on ? o->fetch.at + term_again_ns(o) : o->fetch_retry);
+	if (o->fetch.on)
+		return; /* order_catch_settle() waits for it */
+	if (o->now < o->fetch_retry) {
+		order_want(o, o->fetch_retry);
 		return;
 	}
-	order_catch_ask(o, best->nid, from, best->st.index);
+	order_catch_ask(o, best->nid, from, best->oa_st.index);
 }
 
 /* Without those whose tail could not be had there is no majority: ask them again, it may have been the net. */
@@ -99,23 +101,23 @@ static void lead_settle(struct order *o)
 
 	ask_again(o);
 	best = best_candidate(o);
-	if (!best)
-		return;
-	if (best->st.index < o->commit) {
+	if (!best || (order_tail_compare(&best->oa_st, &o->tail) < 0 && !order_quorum_any(o, counts_candidate)))
+		return; /* nothing says yet that ours is not the best */
+	if (best->oa_st.index < o->commit) {
 		if (order_quorum_reached(o, counts_candidate))
 			order_halt(o, "a majority denies what we know committed");
 		return;
 	}
-	if (!order_log_has(o, &best->st)) {
+	if (!order_log_has(o, &best->oa_st)) {
 		fetch_base(o, best);
 		return;
 	}
-	if (o->tail.index > best->st.index) { /* ours beyond it was never promised: it goes */
-		order_log_truncate(o, best->st.index + 1);
+	if (o->tail.index > best->oa_st.index) { /* ours beyond it was never promised: it goes */
+		order_log_truncate(o, best->oa_st.index + 1);
 		return; /* the sets in force may be others now */
 	}
 	if (order_quorum_reached(o, counts_candidate))
-		make_term(o, &best->st);
+		make_term(o, &best->oa_st);
 }
 
 static void resend(struct order *o)
@@ -166,12 +168,12 @@ bool order_term_base_holds(struct order *o, const struct entry *e)
 	for (u32 i = 0; i < n; i++) {
 		const struct peer *p = order_peer_of(o, nid[i], ROLE_MANAGER);
 
-		if (!p || !p->has_state) {
+		if (!p || p->oa_term != o->term) {
 			order_alarm(o, o->leader, "TERM carries a promise that this view has not seen");
 			return false;
 		}
-		if (order_tail_compare(&p->st, &best) > 0)
-			best = p->st;
+		if (order_tail_compare(&p->oa_st, &best) > 0)
+			best = p->oa_st;
 	}
 	if (n && e->index == best.index + 1 && !memcmp(e->prev, best.hash, CRYPTO_HASH))
 		return true;

@@ -525,9 +525,10 @@ static void promise_settle(struct order *o)
 void order_view_openack(struct order *o, struct peer *p, const struct body_openack *b)
 {
 	/* Only after its STATE: without that we do not know what log the promise comes with. */
-	if (!o->opened || b->term != o->term || !p->has_state)
+	if (!o->opened || b->term != o->term || !p->has_state || p->oa_term == b->term)
 		return;
 	p->oa_term = b->term;
+	p->oa_st = p->st;
 	memcpy(p->oa_sig, b->promise, CRYPTO_SIG);
 	/* Also one for another leader of this term: it took another OPEN for the first valid one. */
 	p->bad_promise = o->cfg.role == ROLE_SERVER && o->leader == o->cfg.nid && o->env.verify_promise &&
@@ -609,7 +610,7 @@ static void reopen_settle(struct order *o)
 
 static bool counts_promise(struct order *o, const struct peer *p)
 {
-	return p->oa_term == o->term && p->has_state;
+	return p->oa_term == o->term;
 }
 
 void order_view_settle(struct order *o)

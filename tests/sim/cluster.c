@@ -611,7 +611,7 @@ static void do_commit(struct proc *p, const struct order_action *a)
 
 		if (!s)
 			fail(p->c, "commits what it does not have");
-		order_check_commit(p->c->check, &p->watch, i, &s->e, on_majority, p);
+		order_check_commit(p->c->check, &p->watch, entries_at(&p->log, a->u.commit.index)->e.term, i, &s->e, on_majority, p);
 	}
 	dop_push(p, DOP_HINT, a->u.commit.index, NULL);
 	if (!p->hint_armed) { /* log_sqlite.c writes it with the next append, or after a second */
@@ -1106,8 +1106,8 @@ void cluster_wipe(struct cluster *c, u32 nid)
 	struct proc *p = c->proc[0][nid];
 
 	assert(!p->alive);
-	if (!p->disk.lost.n)
-		entries_copy(&p->disk.lost, &p->disk.log);
+	for (u64 i = 1, n = p->disk.lost.n; i <= MAX(p->disk.log.n, n); i++)
+		entries_put(&p->disk.lost, i, i <= p->disk.log.n ? p->disk.log.v[i - 1] : p->disk.lost.v[i - 1]);
 	p->disk.log.n = 1 + sim_below(c->s, p->disk.log.n);
 	p->disk.promised = MIN(p->disk.promised, entries_at(&p->disk.log, p->disk.log.n)->e.term);
 	p->disk.hint = MIN(p->disk.hint, p->disk.log.n);
