@@ -336,8 +336,8 @@ static void open_send(struct order *o)
 	for (u32 i = 0; i < o->view.n; i++) {
 		const struct peer *p = &o->peers[i];
 
-		if (p->role == ROLE_MANAGER && counts_fresh(o, p) && !order_quorum_votes(o, p->nid) && n < LIM_VOTERS &&
-		    p->promised > promised && !o->env.nid_dead(o->env.ctx, p->nid)) {
+		if (p->role == ROLE_MANAGER && p->has_state && !(counts_fresh(o, p) && order_quorum_votes(o, p->nid)) &&
+		    n < LIM_VOTERS && p->promised > promised && !o->env.nid_dead(o->env.ctx, p->nid)) {
 			list[n++] = p->nid;
 			promised = p->promised;
 		}
@@ -398,6 +398,13 @@ static bool open_parse(struct open *w, const struct body_open *b)
 	return true;
 }
 
+static bool heard_fresh(struct order *o, u32 nid)
+{
+	const struct peer *p = order_peer_of(o, nid, ROLE_MANAGER);
+
+	return p && counts_fresh(o, p) && !o->env.nid_dead(o->env.ctx, nid);
+}
+
 /* Of one of the sets in force: what is uncommitted at our end may be nobody else's. Both are asked of TERM. */
 static bool open_is_majority(struct order *o, const struct open *w)
 {
@@ -410,7 +417,7 @@ static bool open_is_majority(struct order *o, const struct open *w)
 
 		for (u32 i = 0; i < w->n; i++)
 			for (u32 k = 0; k < sets[s].n; k++)
-				count += sets[s].nid[k] == w->nid[i] && !o->env.nid_dead(o->env.ctx, w->nid[i]);
+				count += sets[s].nid[k] == w->nid[i] && heard_fresh(o, w->nid[i]);
 		any |= count >= sets[s].n / 2 + 1;
 	}
 	return any;
@@ -427,7 +434,7 @@ static bool open_valid(struct order *o, const struct open *w)
 	for (u32 i = 0; i < w->n; i++) {
 		const struct peer *p = order_peer_of(o, w->nid[i], ROLE_MANAGER);
 
-		if (!p || !counts_fresh(o, p)) {
+		if (!p || !p->has_state) {
 			if (!o->env.nid_dead(o->env.ctx, w->nid[i]))
 				return false;
 			unheard = true;
@@ -442,7 +449,7 @@ static bool open_valid(struct order *o, const struct open *w)
 		return false;
 	if (w->leader && !server_rank(o, w->leader) && !behind)
 		return false;
-	return open_is_majority(o, w) || (!o->opened && behind);
+	return open_is_majority(o, w) || (behind && (!o->opened || o->reopening));
 }
 
 static void open_accept(struct order *o, const struct open *w)
@@ -561,7 +568,7 @@ static bool higher_promise(struct order *o)
 	for (u32 i = 0; i < o->view.n; i++) {
 		struct peer *p = &o->peers[i];
 
-		if (p->role != ROLE_MANAGER || !p->fresh || p->promised < o->term || p->raised || p->oa_term == o->term || o->env.nid_dead(o->env.ctx, p->nid))
+		if (p->role != ROLE_MANAGER || !p->has_state || p->promised < o->term || p->raised || p->oa_term == o->term || o->env.nid_dead(o->env.ctx, p->nid))
 			continue;
 		p->raised = any = true;
 	}
