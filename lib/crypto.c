@@ -184,13 +184,40 @@ int crypto_sign(const u8 seed[CRYPTO_SEED], enum sign_purpose purpose, const voi
 	return settle(rc);
 }
 
+/* The points of small order, y little-endian, sign bit clear, with the encodings of 0 and 1 that are not reduced.
+ * Under such a "key" a signature can be made that holds for other messages too, by nobody's secret; OpenSSL takes
+ * them. */
+static bool small_order(const u8 pub[CRYPTO_PUB])
+{
+	static const u8 point[][CRYPTO_PUB] = {
+		{ 0 },
+		{ 1 },
+		{ 0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+		  0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05 },
+		{ 0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+		  0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a },
+	};
+	u8 y[CRYPTO_PUB];
+
+	memcpy(y, pub, sizeof(y));
+	y[31] &= 0x7f;
+	for (size_t i = 0; i < ARRAY_SIZE(point); i++)
+		if (!memcmp(y, point[i], sizeof(y)))
+			return true;
+	/* p - 1, p, p + 1: 0xec..0xee, all ones between, 0x7f */
+	for (size_t i = 1; i < 31; i++)
+		if (y[i] != 0xff)
+			return false;
+	return y[31] == 0x7f && y[0] >= 0xec && y[0] <= 0xee;
+}
+
 int crypto_verify(const u8 pub[CRYPTO_PUB], enum sign_purpose purpose, const void *p, size_t n,
 		  const u8 sig[CRYPTO_SIG])
 {
 	u8 room[SIGN_ROOM], *heap;
 	size_t len;
 	const u8 *b = signed_bytes(purpose, p, n, room, &heap, &len);
-	EVP_PKEY *key = b ? EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, pub, 32) : NULL;
+	EVP_PKEY *key = b && !small_order(pub) ? EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, pub, 32) : NULL;
 	EVP_MD_CTX *md = key ? EVP_MD_CTX_new() : NULL;
 	int rc = -DSI_ESIG;
 

@@ -185,5 +185,20 @@ START_TEST(text_forms_are_strict)
 }
 END_TEST
 
-LIB_TESTS("crypto", known_answers, sha256_in_pieces, a_signature_serves_one_purpose, raw_purposes_refuse_our_own_bytes,
+/* Under the neutral element an all-zero S with R = the neutral element verifies for every message in plain Ed25519. */
+START_TEST(a_point_of_small_order_is_no_key)
+{
+	u8 pub[32] = { 1 }, sig[64] = { 1 };
+
+	ck_assert_int_eq(crypto_verify(pub, SIGN_STATEMENT, "any", 3, sig), -DSI_ESIG);
+	pub[31] = 0x80;
+	ck_assert_int_eq(crypto_verify(pub, SIGN_STATEMENT, "any", 3, sig), -DSI_ESIG);
+	memset(pub, 0xff, 32);
+	pub[0] = 0xee;
+	pub[31] = 0x7f;
+	ck_assert_int_eq(crypto_verify(pub, SIGN_STATEMENT, "any", 3, sig), -DSI_ESIG);
+}
+END_TEST
+
+LIB_TESTS("crypto", a_point_of_small_order_is_no_key, known_answers, sha256_in_pieces, a_signature_serves_one_purpose, raw_purposes_refuse_our_own_bytes,
 	  every_flip_is_noticed, wrap_opens_for_its_target_and_context_only, text_forms_are_strict)

@@ -1,0 +1,126 @@
+# shellcheck shell=bash
+# The main job on three nodes (n1: web, n2 n3: security servers, n3: database), row by row. tests/demo.sh
+# shows it as a table, tests/vm/50-main-job.sh and tests/netns/50-main-job.sh run it as tests. Source it.
+#
+#   row TEXT            begins a row; what follows belongs to it until the next
+#   check TEXT CMD...   a condition of the row
+#   measured TEXT       shown beside it
+JOB_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=tests/lib.sh
+. "$JOB_TOP/tests/lib.sh"
+
+ROWS=() ROW_TEXT='' ROW_BAD=0 ROW_NOTES=''
+JOB_KIND=${JOB_KIND:-vm}
+
+row_end() {
+	[[ $ROW_TEXT ]] || return 0
+	local verdict=held
+	((ROW_BAD == 0)) || verdict=FAILED
+	ROWS+=("$verdict|$ROW_TEXT|${ROW_NOTES#; }")
+	ROW_TEXT=''
+}
+
+row() { # TEXT
+	row_end
+	ROW_TEXT=$1 ROW_BAD=0 ROW_NOTES=''
+	echo "# --- $1"
+}
+
+check() { # TEXT CMD...
+	local text=$1
+	shift
+	if "$@" >"$JOB_LOG/last" 2>&1; then
+		ok "$text"
+	else
+		not_ok "$text"
+		sed 's/^/#   /' "$JOB_LOG/last" | tail -n 12
+		ROW_BAD=1
+	fi
+}
+
+check_until() { # SECONDS TEXT CMD...
+	local seconds=$1 text=$2
+	shift 2
+	check "$text" wait_until "$seconds" "$@"
+}
+
+measured() { # TEXT
+	ROW_NOTES="$ROW_NOTES; $1"
+	note "$1"
+}
+
+table() {
+	row_end
+	local line verdict text notes
+	printf '\n%-7s  %-74s  %s\n' "" "the main job" "measured"
+	for line in "${ROWS[@]}"; do
+		IFS='|' read -r verdict text notes <<<"$line"
+		printf '%-7s  %-74s  %s\n' "$verdict" "$text" "$notes"
+	done
+	echo
+}
+
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+# ms CMD...: sets MS, passes output and status through
+timed() {
+	local start status=0
+	start=$(now_ms)
+	"$@" || status=$?
+	MS=$(($(now_ms) - start))
+	return $status
+}
+
+admin() { # NODE ARGS...
+	local node=$1
+	shift
+	on "$node" dsi-admin "$@"
+}
+
+# jq over a document of dsi-admin
+ask() { # NODE FILTER VERB...
+	local node=$1 filter=$2
+	shift 2
+	on "$node" dsi-admin "$@" --output-as=json | jq -er "$filter"
+}
+
+service_start() { # NODE SERVICE...
+	local node=$1 s
+	shift
+	if [[ $JOB_KIND = vm ]]; then
+		on "$node" systemctl start "$@"
+	else
+		for s; do lab exec -d "$node" -- sh -c "$s >>/var/log/$s.log 2>&1"; done
+	fi
+}
+
+present() { # NODE: all three present, a server active, the view live
+	ask "$1" '.view.live and .server.active != ""' status >/dev/null
+}
+voters_are() { # NODE N
+	ask "$1" ".view.live and .view.voters == $2 and .view.voters_present == $2" status >/dev/null
+}
+enforced_on() { # NODE VERSION N
+	ask "$1" ".policy.version == $2 and .policy.enforced == $3 and .policy.lagging == 0" status >/dev/null
+}
+active_is() { # NODE NAME
+	ask "$1" ".view.live and .server.active == \"$2\"" status >/dev/null
+}
+
+TOKEN_OPTIONS_n3="--voter --server" TOKEN_OPTIONS_n1="--voter"
+enrol() { # NODE [ENROLL OPTION...]: by a token from n2
+	local node=$1 options=TOKEN_OPTIONS_$1
+	shift
+	# shellcheck disable=SC2086
+	admin n2 join-token "$node" ${!options} --stdout >"$JOB_LOG/token.$node" || return
+	admin "$node" enroll --token - --address "10.77.0.${node#n}:5410" "$@" <"$JOB_LOG/token.$node"
+}
+
+job_begin() { # lab options
+	lab_use
+	JOB_LOG=$(mktemp -d "${TMPDIR:-/tmp}/dsi-job.XXXXXX")
+	timed lab up --kind "$JOB_KIND" --nodes 3 --servers 2 "$@" >&2 || {
+		not_ok "the lab starts"
+		done_testing
+	}
+	note "three nodes quorate after $MS ms"
+}

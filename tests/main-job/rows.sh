@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# The rows. Each is a function; main-job/lib.sh has the words. Policies as installed on the nodes.
+POLICIES=/usr/share/dsi/policies
+TWO_TIER="$POLICIES/base $POLICIES/examples/two-tier-web.dsp"
+
+cluster_made() {
+	row "1 cluster made, three nodes enrolled with one-time tokens"
+	check "init on n2" admin n2 init --cluster demo --node n2 --address 10.77.0.2:5410 --server --no-passphrase
+	check "services start on n2" service_start n2 dsid dsi-ss
+	check_until 90 "n2 serves" active_is n2 n2
+	timed check "n3 enrols, with a server" enrol n3
+	measured "enrolment $MS ms"
+	check "n3 starts" service_start n3 dsid dsi-ss
+	check_until 90 "n3 votes" voters_are n2 2
+	check "n1 enrols" enrol n1
+	check "n1 starts" service_start n1 dsid
+	check_until 90 "three voters" voters_are n2 3
+	check "a used token is refused" used_token_refused
+	check "server active on n2, standby on n3" ask n2 '.server.active == "n2" and .server.standby == ["n3"]' status
+}
+
+used_token_refused() {
+	! admin n1 --root /tmp/again enroll --token - --address 10.77.0.1:5499 <"$JOB_LOG/token.n1" 2>&1
+}
+
+push() { # VERSION FILE...: from n2, enforced everywhere
+	local version=$1
+	shift
+	on n2 dsi-admin policy push "$@" >"$JOB_LOG/push" 2>&1 || { cat "$JOB_LOG/push"; return 1; }
+	wait_until 30 enforced_on n2 "$version" "$(ask n2 '.policy.present' status)"
+}
+
+policy_pushed() {
+	row "2 one signed policy, enforced by every kernel"
+	# shellcheck disable=SC2086
+	timed check "two-tier-web pushed as version 1" push 1 $TWO_TIER
+	measured "$(grep -o 'committed after [0-9]* ms, enforced on [0-9]* nodes after [0-9]* ms' "$JOB_LOG/push")"
+	check "policy 1 enforced on 3 of 3 present, 0 absent, 0 lagging" \
+		ask n2 '.policy.text == "policy 1 enforced on 3 of 3 present, 0 absent, 0 lagging"' status
+	check "every node says the same" ask n1 '.policy.text == "policy 1 enforced on 3 of 3 present, 0 absent, 0 lagging"' status
+}
+
+programs_started() {
+	check "redis starts on n3" on n3 sh -c '
+		sed -i "s/^bind .*/bind 0.0.0.0/; s/^protected-mode .*/protected-mode no/" /etc/redis/redis.conf
+		systemctl start redis-server'
+	check "nginx starts on n1" on n1 sh -c '
+		printf "\nstream { server { listen 8080; proxy_pass 10.77.0.3:6379; } }\n" >>/etc/nginx/nginx.conf
+		sed -i "s/^user .*/user root;/" /etc/nginx/nginx.conf
+		echo secret >/root/secret.txt
+		sed -i "s|listen \[::\]:80 default_server;|& location = /secret { alias /root/secret.txt; }|" \
+			/etc/nginx/sites-available/default
+		systemctl start nginx'
+}
+
+two_tier_works() {
+	row "2 nginx on n1 reaches redis on n3, a root shell on n1 does not"
+	programs_started
+	check_until 20 "nginx (n1) -> redis (n3): PONG" proxy_ping
+	timed check "root's shell (n1) -> redis (n3): refused" direct_refused
+	measured "the client hears it after $(cat "$JOB_LOG/refused_ms") ms"
+	check "nginx serves its pages" http_code / 200
+	check "nginx as root cannot open /root/secret.txt" http_code /secret 403
+	check_until 20 "the connection's refusal is on the server" denial_of n3 default redis tcp
+	check "the file's refusal is on the server" denial_of n1 nginx root_home file
+	check "explain names version and rule" explain_last
+}
+
+proxy_ping() { [[ $(on n1 timeout 10 redis-cli -h 10.77.0.1 -p 8080 ping) = PONG ]]; }
+direct_refused() { # at once: a time-out would not do
+	on n1 bash -c '
+		start=$(date +%s%N)
+		timeout 20 redis-cli -h 10.77.0.3 ping >/tmp/out 2>&1
+		echo $((($(date +%s%N) - start) / 1000000))
+		cat /tmp/out' >"$JOB_LOG/direct"
+	head -n 1 "$JOB_LOG/direct" >"$JOB_LOG/refused_ms"
+	grep -qi refused "$JOB_LOG/direct" && (($(cat "$JOB_LOG/refused_ms") < 5000))
+}
+http_code() { # PATH CODE
+	[[ $(on n1 curl -s -m 10 -o /dev/null -w '%{http_code}' "http://10.77.0.1$1") = "$2" ]]
+}
+denial_of() { # NODE SUBJECT TARGET CLASS
+	ask n2 "[.denials[] | select(.node == \"$1\" and .subject == \"$2\" and .target == \"$3\" and .class == \"$4\")] | length > 0" \
+		denials
+}
+explain_last() {
+	local id
+	id=$(ask n2 '.denials[0].id' denials) && admin n2 explain "$id" | grep -q 'policy\|version'
+}
+
+right_taken_away() {
+	row "3 a right taken away stops what is open, without a restart"
+	check "a connection through the proxy is open" on n1 sh -c '
+		mkfifo /tmp/feed
+		(sleep 1000 >/tmp/feed &)
+		(redis-cli -h 10.77.0.1 -p 8080 </tmp/feed >/tmp/redis.out 2>&1; echo "ended $(date +%s%N)" >/tmp/ended) &
+		echo PING >/tmp/feed'
+	check_until 20 "it answers" on n1 grep -q PONG /tmp/redis.out
+	check "a policy without that right, on the node" on n2 sh -c "
+		grep -v 'allow nginx@web redis@db:tcp' $POLICIES/examples/two-tier-web.dsp >/tmp/two-tier-web.dsp"
+	timed check "version 2 pushed and enforced" push 2 $POLICIES/base /tmp/two-tier-web.dsp
+	measured "$(grep -o 'committed after [0-9]* ms, enforced on [0-9]* nodes after [0-9]* ms' "$JOB_LOG/push")"
+	check_until 20 "the open connection is cut" connection_gone
+	check "a new one is refused" proxy_refused
+	# shellcheck disable=SC2086
+	check "the right given back" push 3 $TWO_TIER
+	check_until 20 "and it works again" proxy_ping
+}
+
+connection_gone() { ! on n3 ss -tnH state established sport = :6379 src 10.77.0.3 | grep -q 10.77.0.1; }
+proxy_refused() { ! proxy_ping; }
+
+node_thrown_out() {
+	row "4 revoke-node n1: refused by all, at once"
+	check "a connection of n1 is open" on n1 sh -c '(sleep 600 | nc -q 600 10.77.0.1 8080 >/dev/null 2>&1 &) ; true'
+	timed check "revoke-node n1" revoke n1
+	measured "$(grep -o 'committed after [0-9]* ms, answered after [0-9]* ms' "$JOB_LOG/revoke")"
+	check_until 20 "its live connection is cut" connection_gone
+	check "nginx (n1) -> redis (n3): refused" proxy_refused
+	check "an unlabelled try from n1 is refused" on n1 sh -c '! timeout 10 redis-cli -h 10.77.0.3 ping 2>/dev/null | grep -q PONG'
+	check "n1 is no member any more" ask n2 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 1' nodes
+	check "root on n1 cannot revoke anyone" on n1 sh -c '! dsi-admin revoke-node n3 --reason mine'
+	check "the other two go on" voters_are n2 2
+}
+
+revoke() { # NODE
+	on n2 dsi-admin revoke-node "$1" --reason demo >"$JOB_LOG/revoke" 2>&1 || { cat "$JOB_LOG/revoke"; return 1; }
+}
+
+server_power_cut() {
+	row "5 the active server's node is powered off: the standby carries on"
+	check "power cut of n2" lab kill n2
+	timed check_until 120 "n3 is active" active_is n3 n3
+	measured "standby active after $MS ms (corosync's detection included)"
+}
