@@ -251,6 +251,9 @@ static int make_maps(struct mapset *m, struct err *e)
 		LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = set_maps[i].flags);
 		u32 n = i == SET_PORTS ? 1 : MAX(m->head.counts[set_maps[i].kind], 1u);
 
+		if (i == SET_EXECS) /* files that are labelled by name lie there too */
+			n += m->head.counts[DSI_REC_LABEL];
+
 		/* missing paths may be found later, nodes may join later */
 		if (i == SET_NCLASSES)
 			n = DSI_NODES_MAX;
