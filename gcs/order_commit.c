@@ -209,6 +209,8 @@ static void commit_move(struct order *o)
 	assert(to <= o->tail.index);
 	o->commit = to;
 	o->progress_at = o->now;
+	if (o->resending)
+		order_want(o, o->now + 1);
 	order_act(o, ORDER_COMMIT)->u.commit.index = to;
 }
 

@@ -114,6 +114,8 @@ struct order {
 	struct order_promise_proof proofs[LIM_VOTERS];
 	u32 n_proofs;
 	u64 progress_at;     /* last commit or resend while leading */
+	bool resending;
+	u64 resent;
 
 	/* catching up; also the leader's fetch of the best tail */
 	u64 want;            /* highest index of the term seen in the stream */

@@ -120,20 +120,28 @@ static void lead_settle(struct order *o)
 		make_term(o, &best->oa_st);
 }
 
+/* No progress: what nobody may have but us (failed disks, gaps) goes out again, the first missing one first and
+ * from then on one by one as they commit. Who has it acknowledges again. */
 static void resend(struct order *o)
 {
+	u64 due = o->resending && o->resent <= o->commit ? o->now : o->progress_at + 2 * order_resend_ns(o);
 	union order_body *b;
 	const u8 *p;
 	size_t n;
 
-	if (o->commit >= o->tail.index || o->now < o->progress_at + 2 * order_resend_ns(o)) {
-		if (o->commit < o->tail.index)
-			order_want(o, o->progress_at + 2 * order_resend_ns(o));
+	if (o->commit >= o->tail.index) {
+		o->resending = false;
 		return;
 	}
+	if (o->now < due) {
+		order_want(o, due);
+		return;
+	}
+	o->resending = true;
+	o->resent = MAX(o->commit + 1, o->term_index);
 	o->progress_at = o->now;
 	order_want(o, o->progress_at + 2 * order_resend_ns(o));
-	p = o->env.read_entry(o->env.ctx, o->tail.index, &n);
+	p = o->env.read_entry(o->env.ctx, o->resent, &n);
 	if (!p)
 		return;
 	b = order_send(o, MSG_ENTRY, 0);

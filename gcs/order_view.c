@@ -84,6 +84,7 @@ static void term_forget(struct order *o)
 	o->diverged = false;
 	o->linked = 0;
 	o->mute = false;
+	o->resending = false;
 }
 
 void order_view_begin(struct order *o, const struct gcs_view *v)
