@@ -259,8 +259,9 @@ int order_propose(struct order *o, u64 now, const u8 *p, size_t n, struct order_
 		rc = order_log_accept(o, &e, p, n, ACCEPT_OWN);
 	if (rc)
 		return rc < 0 ? rc : -DSI_ECONFLICT;
-	o->progress_at = o->now;
-	order_want(o, o->now + 2 * order_resend_ns(o));
+	if (o->commit + 1 >= e.index)
+		o->progress_at = o->now; /* nothing was waiting before it */
+	order_want(o, o->progress_at + 2 * order_resend_ns(o));
 	b = order_send(o, MSG_ENTRY, 0);
 	b->entry.entry = (struct blob){ p, n };
 	ret->n = o->n_act;
