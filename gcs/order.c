@@ -208,6 +208,8 @@ static void on_heartbeat(struct order *o, struct peer *p, const void *body)
 	const struct body_heartbeat *b = body;
 
 	p->told = MAX(p->told, b->commit);
+	if (o->opened && p->role == ROLE_MANAGER && b->commit > o->tail.index)
+		o->want = MAX(o->want, b->commit); /* we missed something, and nothing new comes to tell us */
 	if (p->nid == o->cfg.nid && p->role == o->cfg.role)
 		lease_returned(&o->lease, b->n);
 }

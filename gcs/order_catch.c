@@ -141,7 +141,7 @@ static u32 source(struct order *o, u64 index)
 
 		if (p->role != ROLE_MANAGER || (p->nid == o->cfg.nid && o->cfg.role == ROLE_MANAGER))
 			continue;
-		if (MAX(p->acked, p->pend) >= index || (p == base && p->oa_st.index >= index) || p->nid == o->leader)
+		if (MAX(p->told, MAX(p->acked, p->pend)) >= index || (p == base && p->oa_st.index >= index) || p->nid == o->leader)
 			nid[n++] = p->nid;
 	}
 	return n ? nid[o->fetch_try % n] : 0;

@@ -45,7 +45,7 @@ struct peer {
 	bool raised;           /* had its higher promise respected once in this view: no more */
 	u64 promised;
 	struct tail st;
-	u64 oa_term;           /* OPENACK of this view; 0 none */
+	u64 oa_term;           /* highest OPENACK of this view, also for an OPEN that we refused; 0 none */
 	u8 oa_sig[CRYPTO_SIG];
 	struct tail oa_st;     /* the tail it had told when it promised */
 	u64 acked;             /* verified against our log */
@@ -100,6 +100,8 @@ struct order {
 	u64 term;
 	u32 leader;
 	u64 open_at, leader_heard;
+	u64 refused_term;    /* last OPEN that we did not take for valid, and its leader */
+	u32 refused_leader;
 	u64 term_index;      /* of TERM(term) in our log; 0 not yet */
 	u64 oa_due, oa_at;   /* the term we owe an OPENACK for; when sent */
 

@@ -100,6 +100,7 @@ void order_view_begin(struct order *o, const struct gcs_view *v)
 	o->opened = false;
 	o->term = 0;
 	o->leader = 0;
+	o->refused_term = 0;
 	o->n_shunned = 0;
 	o->beat_ns = lease_beat_ns(gate, o->cfg.heartbeat_ns);
 	o->beat_at = o->now + o->beat_ns;
@@ -464,8 +465,8 @@ static void open_accept(struct order *o, const struct open *w)
 	for (u32 i = 0; i < o->view.n; i++) {
 		struct peer *p = &o->peers[i];
 
-		p->fresh = p->unfetchable = p->bad_promise = false;
-		p->oa_term = p->acked = p->pend = 0;
+		p->fresh = p->unfetchable = false;
+		p->acked = p->pend = 0;
 	}
 }
 
@@ -475,9 +476,15 @@ void order_view_open(struct order *o, struct peer *p, const struct body_open *b)
 
 	if ((o->opened && !o->reopening && p->nid == o->cfg.nid) || !open_parse(&w, b))
 		return;
-	if (open_valid(o, &w))
+	if (open_valid(o, &w)) {
 		open_accept(o, &w);
-	else if (p->nid == o->cfg.nid)
+		return;
+	}
+	if (w.term > o->term) {
+		o->refused_term = w.term;
+		o->refused_leader = w.leader;
+	}
+	if (p->nid == o->cfg.nid)
 		o->open_sent_at = 0; /* what we counted changed on the way: try again at once */
 }
 
@@ -530,17 +537,40 @@ static void promise_settle(struct order *o)
 		openack_send(o);
 }
 
+/* Bad is also one for another leader of this term: it took another OPEN for the first valid one. */
+static void promise_check(struct order *o, struct peer *p)
+{
+	p->bad_promise = o->cfg.role == ROLE_SERVER && o->opened && p->oa_term == o->term && o->leader == o->cfg.nid &&
+			 o->env.verify_promise &&
+			 !o->env.verify_promise(o->env.ctx, p->nid, &o->view.ring, o->term, o->leader, p->oa_sig);
+}
+
 void order_view_openack(struct order *o, struct peer *p, const struct body_openack *b)
 {
 	/* Only after its STATE: without that we do not know what log the promise comes with. */
-	if (!o->opened || b->term != o->term || !p->has_state || p->oa_term == b->term)
+	if (b->term < o->term || !p->has_state || b->term <= p->oa_term)
 		return;
 	p->oa_term = b->term;
 	p->oa_st = p->st;
 	memcpy(p->oa_sig, b->promise, CRYPTO_SIG);
-	/* Also one for another leader of this term: it took another OPEN for the first valid one. */
-	p->bad_promise = o->cfg.role == ROLE_SERVER && o->leader == o->cfg.nid && o->env.verify_promise &&
-			 !o->env.verify_promise(o->env.ctx, p->nid, &o->view.ring, b->term, o->leader, b->promise);
+	promise_check(o, p);
+}
+
+static bool counts_refused(struct order *o, const struct peer *p)
+{
+	return p->oa_term == o->refused_term;
+}
+
+/* We judged by a log that lagged, and a majority promised: then it was valid. We come after, as one too late. */
+static void refused_settle(struct order *o)
+{
+	struct open w = { .term = o->refused_term, .leader = o->refused_leader };
+
+	if (o->refused_term <= o->term || !order_quorum_any(o, counts_refused))
+		return;
+	open_accept(o, &w);
+	for (u32 i = 0; i < o->view.n; i++)
+		promise_check(o, &o->peers[i]);
 }
 
 /* --- opening again --------------------------------------------------------------------------------- */
@@ -625,6 +655,7 @@ void order_view_settle(struct order *o)
 {
 	if (!o->view_on)
 		return;
+	refused_settle(o);
 	if (o->opened && !o->usable)
 		o->usable = o->term_index || order_quorum_reached(o, counts_promise);
 	reopen_settle(o);
