@@ -70,6 +70,13 @@ timed() {
 	return $status
 }
 
+# No step may hang the job: every command on a node has a deadline.
+on() { # NODE CMD...
+	local node=$1
+	shift
+	timeout "${STEP_SECONDS:-60}" "$TOP/lab/dsi-lab" exec "$node" -- "$@"
+}
+
 admin() { # NODE ARGS...
 	local node=$1
 	shift
