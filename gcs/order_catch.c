@@ -123,7 +123,7 @@ static const struct peer *base_holder(struct order *o)
 	for (u32 i = 0; i < o->view.n; i++) {
 		const struct peer *p = &o->peers[i];
 
-		if (p->oa_term == o->term && (!best || order_tail_compare(&p->oa_st, &best->oa_st) > 0))
+		if (p->oa.term == o->term && (!best || order_tail_compare(&p->oa.st, &best->oa.st) > 0))
 			best = p;
 	}
 	return best;
@@ -141,7 +141,7 @@ static u32 source(struct order *o, u64 index)
 
 		if (p->role != ROLE_MANAGER || (p->nid == o->cfg.nid && o->cfg.role == ROLE_MANAGER))
 			continue;
-		if (MAX(p->told, MAX(p->acked, p->pend)) >= index || (p == base && p->oa_st.index >= index) || p->nid == o->leader)
+		if (MAX(p->told, MAX(p->acked, p->pend)) >= index || (p == base && p->oa.st.index >= index) || p->nid == o->leader)
 			nid[n++] = p->nid;
 	}
 	return n ? nid[o->fetch_try % n] : 0;

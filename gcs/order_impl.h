@@ -32,6 +32,12 @@ struct tail {
 	u8 hash[CRYPTO_HASH];
 };
 
+struct openack {
+	u64 term; /* 0 none */
+	u8 sig[CRYPTO_SIG];
+	struct tail st; /* the tail that its voter had told when it promised */
+};
+
 /* A member of the view. What managers tell as voters is kept for all: a lagging node does not know yet
  * who votes. */
 struct peer {
@@ -45,9 +51,7 @@ struct peer {
 	bool raised;           /* had its higher promise respected once in this view: no more */
 	u64 promised;
 	struct tail st;
-	u64 oa_term;           /* highest OPENACK of this view, also for an OPEN that we refused; 0 none */
-	u8 oa_sig[CRYPTO_SIG];
-	struct tail oa_st;     /* the tail it had told when it promised */
+	struct openack oa, ahead; /* of the current term; of a higher one, for an OPEN that we refused */
 	u64 acked;             /* verified against our log */
 	u64 told;              /* commit point it told: evidence of a majority, never by itself */
 	u64 pend;              /* acknowledged, beyond what we can check yet; 0 none */

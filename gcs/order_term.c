@@ -17,7 +17,7 @@ static bool leads(const struct order *o)
 
 static bool candidate(struct order *o, const struct peer *p)
 {
-	return p->role == ROLE_MANAGER && p->oa_term == o->term && !p->unfetchable && !p->bad_promise &&
+	return p->role == ROLE_MANAGER && p->oa.term == o->term && !p->unfetchable && !p->bad_promise &&
 	       order_quorum_votes(o, p->nid);
 }
 
@@ -31,7 +31,7 @@ static struct peer *best_candidate(struct order *o)
 	struct peer *best = NULL;
 
 	for (u32 i = 0; i < o->view.n; i++)
-		if (candidate(o, &o->peers[i]) && (!best || order_tail_compare(&o->peers[i].oa_st, &best->oa_st) > 0))
+		if (candidate(o, &o->peers[i]) && (!best || order_tail_compare(&o->peers[i].oa.st, &best->oa.st) > 0))
 			best = &o->peers[i];
 	return best;
 }
@@ -47,7 +47,7 @@ static void make_term(struct order *o, const struct tail *base)
 		if (!candidate(o, p))
 			continue;
 		o->proofs[o->n_proofs].nid = p->nid;
-		memcpy(o->proofs[o->n_proofs++].sig, p->oa_sig, CRYPTO_SIG);
+		memcpy(o->proofs[o->n_proofs++].sig, p->oa.sig, CRYPTO_SIG);
 	}
 	o->base = *base;
 	o->term_asked = true;
@@ -67,7 +67,7 @@ static u64 term_again_ns(const struct order *o)
 /* Fetch the tail that we must build on: first what follows our own; if that does not link, from our commit. */
 static void fetch_base(struct order *o, struct peer *best)
 {
-	u64 from = o->diverged ? MAX(o->commit, o->linked) + 1 : MIN(o->tail.index, best->oa_st.index - 1) + 1;
+	u64 from = o->diverged ? MAX(o->commit, o->linked) + 1 : MIN(o->tail.index, best->oa.st.index - 1) + 1;
 
 	if (o->fetch.on)
 		return; /* order_catch_settle() waits for it */
@@ -75,7 +75,7 @@ static void fetch_base(struct order *o, struct peer *best)
 		order_want(o, o->fetch_retry);
 		return;
 	}
-	order_catch_ask(o, best->nid, from, best->oa_st.index);
+	order_catch_ask(o, best->nid, from, best->oa.st.index);
 }
 
 /* Without those whose tail could not be had there is no majority: ask them again, it may have been the net. */
@@ -101,23 +101,23 @@ static void lead_settle(struct order *o)
 
 	ask_again(o);
 	best = best_candidate(o);
-	if (!best || (order_tail_compare(&best->oa_st, &o->tail) < 0 && !order_quorum_any(o, counts_candidate)))
+	if (!best || (order_tail_compare(&best->oa.st, &o->tail) < 0 && !order_quorum_any(o, counts_candidate)))
 		return; /* nothing says yet that ours is not the best */
-	if (best->oa_st.index < o->commit) {
+	if (best->oa.st.index < o->commit) {
 		if (order_quorum_reached(o, counts_candidate))
 			order_halt(o, "a majority denies what we know committed");
 		return;
 	}
-	if (!order_log_has(o, &best->oa_st)) {
+	if (!order_log_has(o, &best->oa.st)) {
 		fetch_base(o, best);
 		return;
 	}
-	if (o->tail.index > best->oa_st.index) { /* ours beyond it was never promised: it goes */
-		order_log_truncate(o, best->oa_st.index + 1);
+	if (o->tail.index > best->oa.st.index) { /* ours beyond it was never promised: it goes */
+		order_log_truncate(o, best->oa.st.index + 1);
 		return; /* the sets in force may be others now */
 	}
 	if (order_quorum_reached(o, counts_candidate))
-		make_term(o, &best->oa_st);
+		make_term(o, &best->oa.st);
 }
 
 /* No progress: what nobody may have but us (failed disks, gaps) goes out again, the first missing one first and
@@ -176,12 +176,12 @@ bool order_term_base_holds(struct order *o, const struct entry *e)
 	for (u32 i = 0; i < n; i++) {
 		const struct peer *p = order_peer_of(o, nid[i], ROLE_MANAGER);
 
-		if (!p || p->oa_term != o->term) {
+		if (!p || p->oa.term != o->term) {
 			order_alarm(o, o->leader, "TERM carries a promise that this view has not seen");
 			return false;
 		}
-		if (order_tail_compare(&p->oa_st, &best) > 0)
-			best = p->oa_st;
+		if (order_tail_compare(&p->oa.st, &best) > 0)
+			best = p->oa.st;
 	}
 	if (n && e->index == best.index + 1 && !memcmp(e->prev, best.hash, CRYPTO_HASH))
 		return true;

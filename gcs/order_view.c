@@ -467,6 +467,9 @@ static void open_accept(struct order *o, const struct open *w)
 
 		p->fresh = p->unfetchable = false;
 		p->acked = p->pend = 0;
+		p->oa.term = 0;
+		if (p->ahead.term == o->term)
+			p->oa = p->ahead;
 	}
 }
 
@@ -505,7 +508,7 @@ static void openack_send(struct order *o)
 	union order_body *b;
 	struct peer *me = peer_self(o);
 
-	if (o->term_index || (me && me->oa_term == o->term))
+	if (o->term_index || (me && me->oa.term == o->term))
 		return;
 	if (!order_may_send(o) || !lease_holds(&o->lease, o->now))
 		return;
@@ -540,25 +543,27 @@ static void promise_settle(struct order *o)
 /* Bad is also one for another leader of this term: it took another OPEN for the first valid one. */
 static void promise_check(struct order *o, struct peer *p)
 {
-	p->bad_promise = o->cfg.role == ROLE_SERVER && o->opened && p->oa_term == o->term && o->leader == o->cfg.nid &&
+	p->bad_promise = o->cfg.role == ROLE_SERVER && o->opened && p->oa.term == o->term && o->leader == o->cfg.nid &&
 			 o->env.verify_promise &&
-			 !o->env.verify_promise(o->env.ctx, p->nid, &o->view.ring, o->term, o->leader, p->oa_sig);
+			 !o->env.verify_promise(o->env.ctx, p->nid, &o->view.ring, o->term, o->leader, p->oa.sig);
 }
 
 void order_view_openack(struct order *o, struct peer *p, const struct body_openack *b)
 {
+	struct openack *oa = o->opened && b->term == o->term ? &p->oa : &p->ahead;
+
 	/* Only after its STATE: without that we do not know what log the promise comes with. */
-	if (b->term < o->term || !p->has_state || b->term <= p->oa_term)
+	if (b->term < o->term || !p->has_state || b->term <= oa->term)
 		return;
-	p->oa_term = b->term;
-	p->oa_st = p->st;
-	memcpy(p->oa_sig, b->promise, CRYPTO_SIG);
+	oa->term = b->term;
+	oa->st = p->st;
+	memcpy(oa->sig, b->promise, CRYPTO_SIG);
 	promise_check(o, p);
 }
 
 static bool counts_refused(struct order *o, const struct peer *p)
 {
-	return p->oa_term == o->refused_term;
+	return p->ahead.term == o->refused_term;
 }
 
 /* We judged by a log that lagged, and a majority promised: then it was valid. We come after, as one too late. */
@@ -599,7 +604,7 @@ static bool higher_promise(struct order *o)
 	for (u32 i = 0; i < o->view.n; i++) {
 		struct peer *p = &o->peers[i];
 
-		if (p->role != ROLE_MANAGER || !p->has_state || p->promised < o->term || p->raised || p->oa_term == o->term || o->env.nid_dead(o->env.ctx, p->nid))
+		if (p->role != ROLE_MANAGER || !p->has_state || p->promised < o->term || p->raised || p->oa.term == o->term || o->env.nid_dead(o->env.ctx, p->nid))
 			continue;
 		p->raised = any = true;
 	}
@@ -648,7 +653,7 @@ static void reopen_settle(struct order *o)
 
 static bool counts_promise(struct order *o, const struct peer *p)
 {
-	return p->oa_term == o->term;
+	return p->oa.term == o->term;
 }
 
 void order_view_settle(struct order *o)
