@@ -57,6 +57,22 @@ static int mac_key(struct engine *g, const struct state_node *n, u32 keygen, u8 
 	return keys_derive(&g->keys, n->kem, info, sizeof(info), ret, MACKEY);
 }
 
+/* A readmitted machine has a new number; its addresses are no longer the dead number's to block. */
+static bool taken_over(const struct engine *g, const struct state_node *dead, u32 addr)
+{
+	const struct state *s = replica_state(g->replica);
+
+	for (u32 i = 0; i < s->n_node; i++) {
+		const struct state_node *n = &s->node[i];
+
+		for (u32 a = 0; n->status == NODE_BOUND && n->nid != dead->nid && a < n->n_addr; a++)
+			if (n->addr[a].len == dead->addr[addr].len &&
+			    !memcmp(n->addr[a].bytes, dead->addr[addr].bytes, n->addr[a].len))
+				return true;
+	}
+	return false;
+}
+
 static void node_info_fill(struct engine *g, const struct state_node *n, struct node_info *i)
 {
 	const struct state *s = replica_state(g->replica);
@@ -66,8 +82,11 @@ static void node_info_fill(struct engine *g, const struct state_node *n, struct 
 	i->state = kernel_state(g, n);
 	i->nclass = DSI_NCLASS_MEMBER; /* the policy set's own records name the class */
 	for (u32 a = 0; a < n->n_addr && a < NODE_ADDRS_MAX; a++) {
-		u8 *dst = i->addrs[i->n_addrs++].a;
+		u8 *dst;
 
+		if (n->status != NODE_BOUND && taken_over(g, n, a))
+			continue;
+		dst = i->addrs[i->n_addrs++].a;
 		if (n->addr[a].len == 16)
 			memcpy(dst, n->addr[a].bytes, 16);
 		else {
