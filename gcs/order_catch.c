@@ -35,15 +35,15 @@ void order_catch_entry(struct order *o, struct peer *p, const struct body_entry 
 	struct entry e;
 	int rc;
 
-	if (!o->opened || p->nid != o->leader)
+	if (!o->opened || (p->nid != o->leader && o->term_index))
 		return;
 	if (entry_decode(&e, b->entry.p, b->entry.n)) {
 		order_alarm(o, p->nid, "malformed entry");
 		return;
 	}
-	if (e.term != o->term)
+	if (e.term != o->term || e.author_nid != p->nid)
 		return;
-	if (leading(o)) {
+	if (leading(o) && p->nid == o->cfg.nid) {
 		struct tail t = { .index = e.index };
 
 		memcpy(t.hash, e.hash, CRYPTO_HASH);

@@ -203,13 +203,12 @@ static bool chains(const struct entry *e, const struct tail *before, u32 author)
 
 static bool term_may_write(struct order *o, const struct entry *e)
 {
-	if (e->author_nid != o->leader || e->author_role != ROLE_SERVER || o->promised > o->term)
+	if (e->author_role != ROLE_SERVER || o->promised > o->term || !o->env.server_rank(o->env.ctx, e->author_nid))
 		return false;
-	if (!o->env.server_rank(o->env.ctx, o->leader))
-		return false;
+	/* TERM proves whom a majority promised: should we have taken another OPEN for the first valid one. */
 	if (e->type == ENTRY_TERM)
 		return !o->term_index && order_term_base_holds(o, e);
-	return o->term_index != 0;
+	return o->term_index && e->author_nid == o->leader;
 }
 
 static bool mode_allows(struct order *o, const struct entry *e, enum accept_mode mode)
@@ -246,8 +245,11 @@ static void log_put(struct order *o, const struct entry *e, const u8 *p, size_t 
 	o->stepped = true;
 	if (e->type == ENTRY_TERM) {
 		o->incumbent = e->author_nid;
-		if (o->opened && e->term == o->term)
+		if (o->opened && e->term == o->term) {
 			o->term_index = e->index;
+			o->leader = e->author_nid;
+			o->leader_heard = o->now;
+		}
 	}
 	a = order_act(o, ORDER_APPEND);
 	a->u.append.index = e->index;

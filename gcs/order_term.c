@@ -177,7 +177,7 @@ bool order_term_base_holds(struct order *o, const struct entry *e)
 		const struct peer *p = order_peer_of(o, nid[i], ROLE_MANAGER);
 
 		if (!p || p->oa.term != o->term) {
-			order_alarm(o, o->leader, "TERM carries a promise that this view has not seen");
+			order_alarm(o, e->author_nid, "TERM carries a promise that this view has not seen");
 			return false;
 		}
 		if (order_tail_compare(&p->oa.st, &best) > 0)
@@ -185,7 +185,7 @@ bool order_term_base_holds(struct order *o, const struct entry *e)
 	}
 	if (n && e->index == best.index + 1 && !memcmp(e->prev, best.hash, CRYPTO_HASH))
 		return true;
-	order_alarm(o, o->leader, "TERM does not build on the best tail it promises to");
+	order_alarm(o, e->author_nid, "TERM does not build on the best tail it promises to");
 	return false;
 }
 

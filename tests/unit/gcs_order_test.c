@@ -410,7 +410,9 @@ START_TEST(only_the_server_of_the_term_writes)
 	opened();
 	n = make(buf, ENTRY_TERM, 1, 2, entries[1].e.hash, 2, &made); /* author is not the leader */
 	entry_from(1, buf, n);
+	verify_fails = true; /* nobody promised it */
 	entry_from(2, buf, n);
+	verify_fails = false;
 	ck_assert(!did.appended);
 	n = make(buf, ENTRY_NOP, 1, 2, entries[1].e.hash, 1, &made); /* TERM is the first */
 	entry_from(1, buf, n);
@@ -428,6 +430,18 @@ START_TEST(only_the_server_of_the_term_writes)
 	n = make(buf, ENTRY_TERM, 1, 3, made.hash, 1, &made); /* and only once */
 	did.appended = false;
 	entry_from(1, buf, n);
+	ck_assert(!did.appended);
+}
+END_TEST
+
+/* We took another OPEN for the first valid one; TERM carries a majority's promises for server 2. */
+START_TEST(term_proves_its_leader)
+{
+	opened();
+	entry_from(2, buf, make(buf, ENTRY_TERM, 1, 2, entries[1].e.hash, 2, &made));
+	ck_assert(did.appended);
+	did.appended = false;
+	entry_from(1, buf, make(buf, ENTRY_NOP, 1, 3, made.hash, 1, &made));
 	ck_assert(!did.appended);
 }
 END_TEST
@@ -675,6 +689,7 @@ int main(void)
 	tcase_add_test(t, two_identities_on_one_member);
 	tcase_add_test(t, nothing_is_appended_before_open);
 	tcase_add_test(t, only_the_server_of_the_term_writes);
+	tcase_add_test(t, term_proves_its_leader);
 	tcase_add_test(t, a_deposed_server_writes_nothing);
 	tcase_add_test(t, term_must_build_on_the_best_promised_tail);
 	tcase_add_test(t, a_gap_is_fetched_and_verified);
