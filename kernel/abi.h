@@ -88,7 +88,7 @@ struct dsi_state {
 	dsi_u64 guard_mnt;      /* ... its mount, as the kernel addresses it ... */
 	dsi_u32 guard_dev;      /* ... and its s_dev */
 	dsi_u32 zero;
-	dsi_u64 reserved;
+	dsi_u64 ovl_inuse;      /* bit of inode.i_state that says "layer of an overlay" on this kernel */
 	struct dsi_slot slots[DSI_SLOTS];
 	struct dsi_exempt exempt[DSI_EXEMPT_MAX];
 };

@@ -57,7 +57,6 @@ enum {
 	MAY_READ = 4,
 	ATTR_SIZE = 1 << 3,
 	ATTR_FORCE = 1 << 9,
-	I_OVL_INUSE = 1 << 14,   /* upper or work directory of a mounted overlay */
 	LSM_UNSAFE_SHARE = 1,
 	LSM_UNSAFE_PTRACE = 2,
 	LSM_UNSAFE_NO_NEW_PRIVS = 4,

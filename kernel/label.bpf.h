@@ -203,7 +203,7 @@ static long climb_overlay(u32 i, struct climb *c)
 	struct dentry *d = c->d, *up = d->d_parent;
 	struct inode *inode = d->d_inode;
 
-	if (inode && inode->i_state & I_OVL_INUSE) {
+	if (inode && inode->i_state & state.ovl_inuse) { /* upper or work directory of a mounted overlay */
 		c->sid = 1;
 		return 1;
 	}

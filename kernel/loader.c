@@ -221,9 +221,8 @@ static int load_object(struct kern *k, struct err *e)
 	int r;
 
 	elf = dsi__elf_bytes(&size);
-	libbpf_set_print(getenv("DSI_BPF_VERBOSE") ? NULL : silent);
-	if (getenv("DSI_BPF_VERBOSE"))
-		libbpf_set_print(NULL);
+	if (!getenv("DSI_BPF_VERBOSE")) /* for people who change the programs: libbpf's own words on stderr */
+		libbpf_set_print(silent);
 	obj = bpf_object__open_mem(elf, size, &opts);
 	if (!obj)
 		return err_errno(e, -DSI_EKERNEL, "read the BPF object");
@@ -251,6 +250,7 @@ static int state_init(struct kern *k, struct err *e)
 	s->size = sizeof(*s);
 	s->mode = DSI_MODE_OFF;
 	s->rate = DSI_EVENTS_PER_SECOND;
+	s->ovl_inuse = k->probe.ovl_inuse;
 	s->loaded_at = kern_now_us() * 1000;
 	if (getrandom(s->own_key, sizeof(s->own_key), 0) != (ssize_t)sizeof(s->own_key))
 		return err_errno(e, -DSI_EIO, "random key");

@@ -63,6 +63,18 @@ static enum kern_lockdown probe_lockdown(void)
 	return strstr(text, "[integrity]") ? KERN_LOCKDOWN_INTEGRITY : KERN_LOCKDOWN_NONE;
 }
 
+/* A macro up to 6.18, so its value goes by version; an enumerator, found by name, later. */
+static u32 ovl_inuse(const struct btf *btf, u32 version)
+{
+	int id = btf__find_by_name_kind(btf, "inode_state_flags_enum", BTF_KIND_ENUM);
+	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, (u32)id) : NULL;
+
+	for (u32 i = 0; t && i < btf_vlen(t); i++)
+		if (!strcmp(btf__name_by_offset(btf, btf_enum(t)[i].name_off), "I_OVL_INUSE"))
+			return (u32)btf_enum(t)[i].val;
+	return version >= (6 << 16 | 12 << 8) ? 1 << 13 : 1 << 14;
+}
+
 static void probe_btf(struct kern_probe *p)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -75,6 +87,7 @@ static void probe_btf(struct kern_probe *p)
 	p->sock_destroy = btf__find_by_name_kind(btf, "bpf_sock_destroy", BTF_KIND_FUNC) > 0;
 	id = btf__find_by_name_kind(btf, "bpf_lsm_inode_setattr", BTF_KIND_FUNC);
 	t = id > 0 ? btf__type_by_id(btf, btf__type_by_id(btf, (u32)id)->type) : NULL;
+	p->ovl_inuse = ovl_inuse(btf, p->version);
 	p->setattr_idmap = t && btf_vlen(t) == 3;
 	btf__free(btf);
 }

@@ -23,6 +23,7 @@ struct kern_probe {
 	bool preempt_full;     /* running with full preemption (or -rt) */
 	bool setattr_idmap;    /* inode_setattr takes struct mnt_idmap first (6.3+) */
 	bool sock_destroy;     /* kfunc bpf_sock_destroy (6.5+) */
+	u32 ovl_inuse;         /* I_OVL_INUSE, a number that kernels change */
 	bool ftrace_off;       /* kernel.ftrace_enabled = 0: LSM programs are not called */
 	bool boot_off, boot_permissive; /* dsi=off, dsi=permissive on the kernel's command line */
 	bool can_enforce;

@@ -1421,11 +1421,47 @@ static void test_end(void)
 {
 	struct err e = { 0 };
 
-	stop(&server);
+	if (server.pid)
+		stop(&server);
 	kill(reader, SIGKILL);
 	check(!kern_detach_all(k, &e), "detach %s", e.text);
 	k = NULL;
 	check(DO(APPX, "read", "/srv/secret/f") == 0 && access(KERN_PIN_DIR, F_OK), "nothing is left");
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+	bool always;
+} tests[] = {
+	{ "load", test_load, true },
+	{ "labels", test_labels, false },
+	{ "files", test_files, false },
+	{ "ask", test_ask, false },
+	{ "moves", test_moves, false },
+	{ "sockets", test_sockets, false },
+	{ "loopback", test_loopback, false },
+	{ "remote", test_remote, false },
+	{ "outside", test_outside, false },
+	{ "suspended", test_suspended, false },
+	{ "swap", test_swap, false },
+	{ "preempt", test_preempt, false },
+	{ "retry", test_retry, false },
+	{ "permissive", test_permissive, false },
+	{ "names", test_names, false },
+	{ "death", test_death, false },
+	{ "guard", test_guard, false },
+	{ "end", test_end, true },
+};
+
+/* kernel_vm swap swap: only these (besides load and end), as often as they are named. */
+static int named(char **names, const char *name)
+{
+	int n = 0;
+
+	for (; *names; names++)
+		n += !strcmp(*names, name);
+	return n;
 }
 
 int main(int argc, char **argv)
@@ -1439,24 +1475,9 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	world();
-	test_load();
-	test_labels();
-	test_files();
-	test_ask();
-	test_moves();
-	test_sockets();
-	test_loopback();
-	test_remote();
-	test_outside();
-	test_suspended();
-	test_swap();
-	test_preempt();
-	test_retry();
-	test_permissive();
-	test_names();
-	test_death();
-	test_guard();
-	test_end();
+	for (u32 i = 0; i < ARRAY_SIZE(tests); i++)
+		for (int n = argc < 2 || tests[i].always ? 1 : named(argv + 1, tests[i].name); n > 0; n--)
+			tests[i].run();
 	printf("RESULT %d %d 0\n", passed, failed);
 	return failed != 0;
 }
