@@ -1476,7 +1476,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	world();
 	for (u32 i = 0; i < ARRAY_SIZE(tests); i++)
-		for (int n = argc < 2 || tests[i].always ? 1 : named(argv + 1, tests[i].name); n > 0; n--)
+		for (int left = argc < 2 || tests[i].always ? 1 : named(argv + 1, tests[i].name); left > 0; left--)
 			tests[i].run();
 	printf("RESULT %d %d 0\n", passed, failed);
 	return failed != 0;
