@@ -12,5 +12,10 @@ policy_pushed
 two_tier_works
 right_taken_away
 node_thrown_out
+node_readmitted
+server_power_cut
+node_comes_back
+manager_killed
+server_revoked
 table
 done_testing

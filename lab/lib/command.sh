@@ -116,6 +116,17 @@ stage_check() {
 	done
 }
 
+# The lab keeps what it started with: a build that replaces the stage must not pull files from under the nodes.
+stage_copy() {
+	if [[ ! -d $STAGE ]]; then
+		STAGE=$LAB/empty
+		return
+	fi
+	rm -rf "$LAB/tree"
+	cp -dR --preserve=mode,timestamps,links "$STAGE" "$LAB/tree"
+	STAGE=$LAB/tree
+}
+
 command_up() {
 	command_up_options "$@"
 	stage_check
@@ -138,7 +149,7 @@ command_up() {
 	fi
 	state_run_dir
 	mkdir -p "$LAB/empty"
-	[[ -d $STAGE ]] || STAGE=$LAB/empty
+	stage_copy
 	VIRTIOFSD=''
 	state_save KIND NODES SERVERS KERNEL KERNEL_DIR KERNEL_RELEASE INITRD ROOT VARLIB STAGE TOKEN APPEND COROSYNC ACCEL VIRTIOFSD
 	"${KIND}_prepare"

@@ -6,6 +6,7 @@ TWO_TIER="$POLICIES/base $POLICIES/examples/two-tier-web.dsp"
 cluster_made() {
 	row "1 cluster made, three nodes enrolled with one-time tokens"
 	check "init on n2" admin n2 init --cluster demo --node n2 --address 10.77.0.2:5410 --server --no-passphrase
+	on n2 cat /etc/dsi/operators/default.key >"$JOB_LOG/operator.key"
 	check "services start on n2" service_start n2 dsid dsi-ss
 	check_until 90 "n2 serves" active_is n2 n2
 	timed check "n3 enrols, with a server" enrol n3
@@ -128,13 +129,87 @@ node_thrown_out() {
 	check "the other two go on" voters_are n2 2
 }
 
+node_readmitted() {
+	row "4 n1 readmitted by a new enrolment: new key, new number, a voter again"
+	check "readmission by the operator" readmit n1
+	check "the old key is not taken" old_key_refused
+	check "n1 enrols anew" again n1
+	check "n1 starts" service_start n1 dsid
+	check_until 90 "three of three voters" voters_are n2 3
+	check "n1 has a new number, the old one stays dead" \
+		ask n2 '[.nodes[] | select(.name == "n1") | .status] == ["revoked", "bound"]' nodes
+	check_until 60 "nginx (n1) -> redis (n3) works again" proxy_ping
+}
+
+readmit() { admin n2 readmit-node "$1" --voter --stdout >"$JOB_LOG/token.again"; }
+again() {
+	on "$1" systemctl stop dsid &&
+		admin "$1" enroll --again --token - --address "10.77.0.${1#n}:5410" <"$JOB_LOG/token.again"
+}
+old_key_refused() { # a readmission opens the name, not the key
+	ask n2 '[.nodes[] | select(.name == "n1" and .status == "bound")] | length == 0' nodes
+}
+
 revoke() { # NODE
 	on n2 dsi-admin revoke-node "$1" --reason demo >"$JOB_LOG/revoke" 2>&1 || { cat "$JOB_LOG/revoke"; return 1; }
 }
 
 server_power_cut() {
 	row "5 the active server's node is powered off: the standby carries on"
+	local version
+	version=$(ask n3 .policy.version status)
 	check "power cut of n2" lab kill n2
 	timed check_until 120 "n3 is active" active_is n3 n3
-	measured "standby active after $MS ms (corosync's detection included)"
+	measured "standby active after $MS ms, corosync's own detection included"
+	check "nothing acknowledged is lost" ask n3 ".policy.version == $version" status
+	check "the operator's key is taken to n3" operator_key_to n3
+	# shellcheck disable=SC2086
+	check "a policy push works" admin n3 policy push $TWO_TIER --comment failover --operator /root/operator.key
+	check_until 30 "enforced on 2 of 2 present, 1 absent" \
+		ask n3 ".policy.version == $((version + 1)) and .policy.enforced == 2 and .policy.absent == 1" status
+	check "revoking n3 while n2 is off is refused" not_revoked n3
+	measured "$(grep -o 'would leave.*' "$JOB_LOG/revoke" | head -n 1)"
+}
+
+node_comes_back() {
+	row "5 the node is started again and catches up"
+	check "n2 starts" lab start n2
+	check_until 60 "n2 answers" on n2 true
+	check "services start" service_start n2 dsid dsi-ss
+	check_until 120 "three of three voters" voters_are n3 3
+	check_until 60 "it has the newest policy" ask n3 '.policy.enforced == 3' status
+}
+
+not_revoked() { ! on n3 dsi-admin revoke-node "$1" --reason demo --operator /root/operator.key >"$JOB_LOG/revoke" 2>&1; }
+operator_key_to() { # NODE: an operator's key travels with the operator, not with the cluster
+	on "$1" sh -c 'umask 077; cat >/root/operator.key' <"$JOB_LOG/operator.key"
+}
+
+manager_killed() {
+	row "6 kill -9 of dsid on n3: its kernel goes on refusing, dsid comes back"
+	check "dsid is killed" on n3 sh -c 'systemctl kill -s KILL dsid; true'
+	check "n3's kernel goes on refusing" direct_refused
+	check_until 90 "dsid is back, three of three voters" voters_are n3 3
+	check_until 60 "it enforces the newest policy" ask n3 '.policy.enforced == 3' status
+	check "nginx (n1) -> redis (n3) still works" proxy_ping
+}
+
+server_revoked() {
+	row "5 the active server's own node is revoked: the other server carries on"
+	local active other
+	active=$(ask n1 .server.active status)
+	[[ $active = n3 ]] && other=n2 || other=n3
+	check "the operator's key is on $other" on "$other" sh -c 'umask 077; cat >/root/operator.key' <"$JOB_LOG/operator.key"
+	timed check "revoke-node $active" revoke_from "$other" "$active"
+	measured "$(grep -o 'committed after [0-9]* ms, answered after [0-9]* ms' "$JOB_LOG/revoke")"
+	check_until 60 "$other is the active server" active_is "$other" "$other"
+	# shellcheck disable=SC2086
+	check "a policy push works" admin "$other" policy push $TWO_TIER --comment after --operator /root/operator.key
+}
+
+revoke_from() { # FROM NODE
+	on "$1" dsi-admin revoke-node "$2" --reason demo --operator /root/operator.key >"$JOB_LOG/revoke" 2>&1 || {
+		cat "$JOB_LOG/revoke"
+		return 1
+	}
 }
