@@ -27,10 +27,29 @@ const char *engine_node_name(const struct engine *g, u32 nid)
 
 /* --- nodes: state of the log -> kernel ------------------------------------------------------------------ */
 
+/* A readmitted machine has a new number; its addresses are no longer the dead number's to block. */
+static bool taken_over(const struct engine *g, const struct state_node *dead, u32 addr)
+{
+	const struct state *s = replica_state(g->replica);
+
+	for (u32 i = 0; i < s->n_node; i++) {
+		const struct state_node *n = &s->node[i];
+
+		for (u32 a = 0; n->status == NODE_BOUND && n->nid != dead->nid && a < n->n_addr; a++)
+			if (n->addr[a].len == dead->addr[addr].len &&
+			    !memcmp(n->addr[a].bytes, dead->addr[addr].bytes, n->addr[a].len))
+				return true;
+	}
+	return false;
+}
+
 static enum dsi_node_state kernel_state(const struct engine *g, const struct state_node *n)
 {
 	if (n->nid < LIM_NIDS && (g->isolated[n->nid / 8] & (1u << n->nid % 8)))
 		return DSI_NODE_SUSPENDED;
+	/* The kernel keeps a revoked node's addresses blocked: it must forget the number for the new one to have them. */
+	if (n->status != NODE_BOUND && n->n_addr && taken_over(g, n, 0))
+		return DSI_NODE_NONE;
 	switch (n->status) {
 	case NODE_BOUND:
 		return replica_suspended(g->replica, n->nid) ? DSI_NODE_SUSPENDED : DSI_NODE_MEMBER;
@@ -55,22 +74,6 @@ static int mac_key(struct engine *g, const struct state_node *n, u32 keygen, u8 
 	wbuf_u32(&w, keygen);
 	wbuf_u64(&w, 0);
 	return keys_derive(&g->keys, n->kem, info, sizeof(info), ret, MACKEY);
-}
-
-/* A readmitted machine has a new number; its addresses are no longer the dead number's to block. */
-static bool taken_over(const struct engine *g, const struct state_node *dead, u32 addr)
-{
-	const struct state *s = replica_state(g->replica);
-
-	for (u32 i = 0; i < s->n_node; i++) {
-		const struct state_node *n = &s->node[i];
-
-		for (u32 a = 0; n->status == NODE_BOUND && n->nid != dead->nid && a < n->n_addr; a++)
-			if (n->addr[a].len == dead->addr[addr].len &&
-			    !memcmp(n->addr[a].bytes, dead->addr[addr].bytes, n->addr[a].len))
-				return true;
-	}
-	return false;
 }
 
 static void node_info_fill(struct engine *g, const struct state_node *n, struct node_info *i)

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2317
 # timeout: 600
 # The cluster without a kernel part, on real corosync in namespaces: enrolment, order, verdict, readmission,
 # failover. What needs enforcement is in tests/vm/50-main-job.sh.
