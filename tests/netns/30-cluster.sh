@@ -4,7 +4,7 @@
 # timeout: 600
 # The cluster without a kernel part, on real corosync in namespaces: enrolment, order, verdict, readmission,
 # failover. What needs enforcement is in tests/vm/50-main-job.sh.
-JOB_KIND=netns
+export JOB_KIND=netns
 # shellcheck source=tests/main-job/lib.sh
 . "$(dirname "$0")/../main-job/lib.sh"
 # shellcheck source=tests/main-job/rows.sh
