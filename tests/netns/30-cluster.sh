@@ -51,5 +51,4 @@ check "n2 is back" lab heal
 check_until 60 "three of three voters, one active server" voters_are n2 3
 check "both say the same" ask n2 '.server.active == "n3"' status
 
-table
-done_testing
+job_end
