@@ -9,6 +9,7 @@ export TMPDIR=$job
 
 # The demo with words that touch nothing. JOB_FAIL: which check fails; 0 none.
 cat >"$job/words" <<'WORDS'
+CHECKS=0
 check_run() { ((++CHECKS != JOB_FAIL)); }
 job_begin() { JOB_LOG=$(mktemp -d); }
 on() { [[ $2 != cat ]] || echo 0; }
