@@ -370,7 +370,9 @@ static void on_lease(void *ctx, u64 until)
 {
 	struct engine *g = ctx;
 
-	if (until == g->lease_until)
+	/* Not live: nothing is renewed, and what was given runs out by itself. Taking it back here would cut every
+	 * connection whenever some other node, or dsid itself, is started again. */
+	if (!until || until == g->lease_until)
 		return;
 	g->lease_until = until;
 	if (g->have_kernel && g->kernel.can_enforce)

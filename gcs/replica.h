@@ -40,7 +40,8 @@ struct replica_ops {
 	void (*suspended)(void *ctx, u32 nid, const struct statement *st);
 	/* Any message order does not consume (SUBMIT, SUBMITTED, REPORT, ...). */
 	void (*message)(void *ctx, const struct session_sender *from, const struct msg_info *info, const void *body);
-	/* The lease: remote trust may be renewed until this boottime; 0 when not live. */
+	/* The lease: remote trust may be renewed until this boottime; 0: not live, nothing may be renewed (what was
+	 * given runs out). */
 	void (*lease)(void *ctx, u64 until);
 	/* Active server: propose TERM with these promises and a fresh group key (replica_propose). */
 	void (*make_term)(void *ctx, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *proofs,

@@ -53,7 +53,7 @@ node_ms() { on "$1" date +%s%3N; }
 # When NODE's journal of UNIT says PATTERN for the first time since MS; empty when it does not.
 journal_ms() { # NODE UNIT SINCE_MS PATTERN
 	on "$1" journalctl -u "$2" -o short-unix --no-pager --since "@$(($3 / 1000))" |
-		awk -v since="$3" -v pattern="$4" '$1 * 1000 >= since && $0 ~ pattern { printf "%d\n", $1 * 1000; exit }'
+		awk -v since="$3" -v pattern="$4" '$1 * 1000 >= since && $0 ~ pattern { printf "%.0f\n", $1 * 1000; exit }'
 }
 
 measured() { # TEXT
