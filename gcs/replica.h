@@ -36,7 +36,7 @@ struct replica_config {
 struct replica_ops {
 	/* An entry is committed and applied (also during replay at start: live = false). */
 	void (*applied)(void *ctx, const struct entry *e, const struct state_result *r, bool live);
-	/* nid is suspended from now on: its verdict was delivered. */
+	/* nid is suspended from now on: its verdict was delivered, by entry, STATE or the direct leg. */
 	void (*suspended)(void *ctx, u32 nid, const struct statement *st);
 	/* Any message order does not consume (SUBMIT, SUBMITTED, REPORT, ...). */
 	void (*message)(void *ctx, const struct session_sender *from, const struct msg_info *info, const void *body);
@@ -68,6 +68,15 @@ struct log *replica_log(struct replica *r);
 struct direct *replica_direct(struct replica *r);
 void replica_status(const struct replica *r, struct order_status *ret);
 bool replica_suspended(const struct replica *r, u32 nid);
+
+/* A verdict or deposition met outside the log (handed in here, direct leg, a STATE). Who brought it does not matter: an
+ * operator's signature with authority as of what is applied here does (state_check() without arithmetic). It takes
+ * effect now and is kept for STATE until the log has decided it. 0, also when it is in effect already; else a code of
+ * state_check() or statement_open() with text. */
+int replica_urgent(struct replica *r, const u8 *p, size_t n, struct err *e);
+bool replica_urgent_keeps(const struct replica *r, const u8 request[16]);
+/* Those kept and not expired, for the active server to order; valid until the replica is called again. */
+void replica_urgent_kept(struct replica *r, struct blobs *ret);
 
 int replica_send(struct replica *r, u16 type, enum gcs_prio prio, const void *body);
 /* Active server: order an entry with this body, signed by our key, when order can take it (TERM first). It is
