@@ -29,6 +29,8 @@ enum {
 	LIM_LINK_FRAME = 128 << 10,/* one frame between two processes of a daemon */
 	LIM_CTL = 1 << 20,         /* one control request or reply (JSON text) */
 	LIM_QUEUE = 4096,          /* messages waiting for the ring */
+	LIM_FOREIGN = 16,          /* submissions that other members handed in over the direct leg, at once */
+	LIM_FOREIGN_EACH = 4,      /* of these, by one member */
 };
 
 _Static_assert(LIM_ENTRY_BODY + 8192 <= LIM_BODY, "an entry fits a message body");

@@ -232,6 +232,31 @@ static void go_back(struct server *s)
 	wbuf_fini(&w);
 }
 
+/* Verdicts and depositions that STATEs brought and no log has decided: whoever handed them in may be gone. One at a
+ * time; what cannot be ordered now (too few votes) waits for its next turn, or until it expires. */
+static void order_kept(struct server *s)
+{
+	struct blobs kept;
+
+	replica_urgent_kept(s->replica, &kept);
+	for (u32 i = 0; i < kept.n; i++) {
+		struct body_submit m = { .statement = kept.v[i] };
+		struct statement st;
+		struct err e = { 0 };
+
+		if (statement_open(&st, kept.v[i].p, kept.v[i].n) || ordered(s, st.request))
+			continue;
+		m.kind = st.kind;
+		memcpy(m.request, st.request, sizeof(m.request));
+		if (order_statement(s, &m, &e))
+			continue;
+		log_info("%s told by members is being ordered", entry_type_name(st.kind));
+		if (s->n_ordered < ORDERED_MAX)
+			memcpy(s->ordered[s->n_ordered++], st.request, 16);
+		return;
+	}
+}
+
 void orders_housekeeping(struct server *s)
 {
 	struct order_status o;
@@ -239,6 +264,9 @@ void orders_housekeeping(struct server *s)
 	replica_status(s->replica, &o);
 	/* Only with nothing under way: what is proposed and not yet applied must not be proposed again. */
 	if (!s->active || !o.live || o.tail != replica_state(s->replica)->applied || replica_proposing(s->replica))
+		return;
+	order_kept(s);
+	if (replica_proposing(s->replica))
 		return;
 	promote_one(s);
 	go_back(s);
