@@ -138,6 +138,7 @@ union order_body {
 	struct body_openack openack;
 	struct body_entry entry;
 	struct body_ack ack;
+	struct body_yield yield;
 };
 
 struct order_actions {
@@ -173,6 +174,11 @@ void order_bodies_ready(struct order *o, u64 now, u64 index, bool ok, struct ord
  * majority has it: ask again after ORDER_ROLE. */
 int order_next(const struct order *o, u64 *ret_term, u64 *ret_index, u8 ret_prev[CRYPTO_HASH]);
 int order_propose(struct order *o, u64 now, const u8 *p, size_t n, struct order_actions *ret);
+
+/* Active server: say YIELD, so that the next by rank takes over; what is committed and what a majority holds goes with the
+ * log. 0; -DSI_EROLE not active, -DSI_ENOTSAFE nobody to follow in this view, -DSI_EAGAIN not live. Should the view change
+ * before another server leads, the incumbent goes on: say it again. */
+int order_yield(struct order *o, u64 now, struct order_actions *ret);
 
 struct order_status {
 	enum { ORDER_DOWN, ORDER_WAITING, ORDER_OPENING, ORDER_PROMISED, ORDER_OPEN } phase;

@@ -470,6 +470,26 @@ int replica_propose(struct replica *r, u16 type, const void *body, size_t n)
 	return 0;
 }
 
+int replica_yield(struct replica *r, struct err *e)
+{
+	struct order_actions acts;
+	int rc = r->order ? order_yield(r->order, loop_now(r->cfg.loop), &acts) : -DSI_EROLE;
+
+	assert(!r->stepping);
+	if (!rc)
+		replica_run(r, &acts);
+	switch (rc) {
+	case 0:
+		return 0;
+	case -DSI_ENOTSAFE:
+		return err_set(e, rc, "no standby server is present: nobody could take over");
+	case -DSI_EAGAIN:
+		return err_set(e, rc, "the view is not live here: no server leads a majority now");
+	default:
+		return err_set(e, rc, "this server is not active");
+	}
+}
+
 bool replica_proposing(const struct replica *r)
 {
 	return r->proposals;

@@ -61,6 +61,9 @@ void replica_free(struct replica *r);
 int replica_start(struct replica *r, struct err *e);
 const u64 *replica_refusals(const struct replica *r); /* [REFUSED_COUNT]; zeros before the session */
 
+/* Active server: hand over to the next by rank (order_yield); the new one is told by ops->role. Codes of order_yield(). */
+int replica_yield(struct replica *r, struct err *e);
+
 bool replica_proposing(const struct replica *r); /* proposals wait for order */
 u32 replica_nid(const struct replica *r); /* 0 until our binding is in our log */
 const struct state *replica_state(const struct replica *r);

@@ -127,6 +127,7 @@ static void on_role(void *ctx, bool active, u64 term, u32 active_nid)
 	s->term = term;
 	s->active_nid = active_nid;
 	notify_status(active ? "active" : "standby");
+	server_control_role(s);
 }
 
 static void on_view(void *ctx, const struct gcs_view *v)
@@ -221,7 +222,7 @@ int server_run(const struct ss_conf *conf, int keys_fd, int channel_fd)
 		notify_ready();
 		status = loop_run(s->loop);
 	}
-	ipc_server_free(s->ipc);
+	server_control_free(s);
 	loop_timer_free(s->housekeeping);
 	replica_free(s->replica);
 	store_close(s->store);

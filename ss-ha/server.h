@@ -34,6 +34,9 @@ struct server {
 	u32 active_nid;
 	u8 ordered[ORDERED_MAX][16]; /* request ids proposed and not yet applied: a second asking is no second entry */
 	u32 n_ordered;
+	struct ipc_request *failover; /* who asked us to step aside and waits for the next server's term; NULL */
+	u64 failover_began;
+	struct loop_timer *failover_timer;
 	struct loop_timer *housekeeping; /* promotions, policies that go back */
 	u8 *image; /* of the policy in force, for names in refusals; NULL */
 	size_t image_len;
@@ -52,5 +55,7 @@ void orders_housekeeping(struct server *s);
 
 /* control.c */
 int server_control_open(struct server *s, struct err *e);
+void server_control_role(struct server *s); /* active, term or active_nid changed */
+void server_control_free(struct server *s);
 
 #endif

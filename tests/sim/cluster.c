@@ -1231,6 +1231,19 @@ int cluster_propose(struct cluster *c, u32 nid, u16 type, u32 target, bool with_
 	return propose(p, type, buf, w.len, ret);
 }
 
+int cluster_yield(struct cluster *c, u32 nid)
+{
+	struct proc *p = cluster_proc(c, nid, ROLE_SERVER);
+	struct order_actions acts;
+	int rc = p && !p->hung ? order_yield(p->o, sim_now(c->s), &acts) : -DSI_EROLE;
+
+	if (!rc) {
+		trace(p, "YIELD");
+		run(p, &acts);
+	}
+	return rc;
+}
+
 bool cluster_committed(struct cluster *c, u64 index)
 {
 	for (u32 i = 1; i <= c->cfg.nodes; i++)

@@ -146,6 +146,53 @@ static void server_killed(void)
 	cluster_free(c);
 }
 
+/* Planned hand-over under load: one new term, by the next; nothing that was committed is lost, nothing comes back by
+ * itself, and it can be handed back. */
+static void handed_over(struct cluster *c, u32 from, u32 to)
+{
+	u64 term = proc_status(c, from, ROLE_SERVER).term, t, index = 0, last = 0;
+	u32 terms = cluster_messages(c, MSG_OPEN);
+
+	for (int i = 0; i < 20; i++) {
+		index = order_one(c, ENTRY_POLICY, 0, false);
+		cluster_run(c, MS / 2);
+	}
+	t = sim_now(cluster_sim(c));
+	last = order_check_committed(cluster_check(c)); /* acknowledged by now; order_check sees to all of it */
+	CHECK(!cluster_yield(c, from), "not taken");
+	while (cluster_active(c) == from) { /* the load goes on until the server itself says no */
+		cluster_propose(c, from, ENTRY_POLICY, 0, false, &index);
+		cluster_run(c, MS / 10);
+	}
+	CHECK(cluster_until(c, is_active, to, 100 * MS), "no hand-over within 100 ms");
+	CHECK(sim_now(cluster_sim(c)) - t <= 20 * MS, "took %llu us", (unsigned long long)(sim_now(cluster_sim(c)) - t) / 1000);
+	CHECK(proc_status(c, to, ROLE_SERVER).term == term + 1, "more than one new term");
+	CHECK(cluster_messages(c, MSG_OPEN) == terms + 1, "more than one opening");
+	CHECK(c->proc[0][3]->log.n >= last, "log is shorter than what was acknowledged");
+	commit_one(c);
+	cluster_run(c, opening_ns(c));
+	CHECK(cluster_active(c) == to && proc_status(c, to, ROLE_SERVER).term == term + 1, "it did not stay");
+}
+
+static void planned_failover(void)
+{
+	struct cluster *c = start(3, 3, 2);
+
+	CHECK(cluster_yield(c, 2) == -DSI_EROLE, "a standby yields");
+	handed_over(c, 1, 2);
+	cluster_kill(c, 3, ROLE_MANAGER); /* no automatic fail-back, in a later view either */
+	cluster_start(c, 3, ROLE_MANAGER);
+	cluster_run(c, opening_ns(c));
+	CHECK(cluster_active(c) == 2, "failed back to %u", cluster_active(c));
+	handed_over(c, 2, 1);
+	handed_over(c, 1, 2);
+	cluster_kill(c, 1, ROLE_SERVER);
+	cluster_run(c, opening_ns(c));
+	CHECK(cluster_yield(c, 2) == -DSI_ENOTSAFE, "the only server yields");
+	commit_one(c);
+	cluster_free(c);
+}
+
 /* Rule 1: a message delivered to yourself is not committed. Rule 2: nor does the quorate flag make it so. Many
  * partitions, until enough of them showed a cut-off sender its own entry. */
 static bool self_delivery(u64 seed)
@@ -657,6 +704,7 @@ static const struct {
 	{ "one voter", one_voter },
 	{ "verdict: message rounds", verdict_rounds },
 	{ "active server killed", server_killed },
+	{ "planned failover", planned_failover },
 	{ "rule 1, 2: self-delivery is not commit", rule_1_self_delivery_is_not_commit },
 	{ "minority commits nothing", minority_commits_nothing },
 	{ "rule 3: silent ring", rule_3_silent_ring },
