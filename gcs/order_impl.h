@@ -201,6 +201,7 @@ bool order_quorum_votes(struct order *o, u32 nid);                         /* in
 bool order_quorum_self(struct order *o);
 bool order_quorum_reached(struct order *o, bool (*counts)(struct order *o, const struct peer *p));
 bool order_quorum_any(struct order *o, bool (*counts)(struct order *o, const struct peer *p)); /* of one set, not all */
+bool order_quorum_told(struct order *o, u64 index); /* a majority of each set tells a commit point at or past it */
 u64 order_quorum_change(struct order *o); /* index of an uncommitted voter change; 0 none */
 void order_commit_ack(struct order *o, struct peer *p, const struct body_ack *b);
 void order_commit_settle(struct order *o);

@@ -16,6 +16,7 @@
 #include "lib/fsutil.h"
 
 enum { ARENA_LIMIT = 4 << 20, CLUSTER_FILE_MAX = ENTRY_MAX };
+static const u64 CLOCK_ALARM_NS = 60000000000ull;
 
 struct proposal {
 	struct proposal *next;
@@ -119,6 +120,23 @@ static bool env_verify_entry(void *ctx, const struct entry *e)
 	return false;
 }
 
+static bool env_timely(void *ctx, const struct entry *e)
+{
+	struct replica *r = ctx;
+	u64 now = loop_wall_ms();
+
+	if (state_timely(e->wall_ms, now, r->last_wall_ms))
+		return true;
+	if (!r->clock_alarm_at || loop_boottime() >= r->clock_alarm_at + CLOCK_ALARM_NS) {
+		r->clock_alarm_at = loop_boottime();
+		replica_alarm(r, 2, "clock", "clock differs: entry %llu is dated %lld s from our time by node %u; not acknowledged "
+			      "here until a majority has committed it: set the clock of the one that is wrong, or hand over "
+			      "(dsi-admin failover)", (unsigned long long)e->index,
+			      (long long)((int64_t)(e->wall_ms - now) / 1000), e->author_nid);
+	}
+	return false;
+}
+
 static bool env_verify_promise(void *ctx, u32 nid, const struct gcs_ring *ring, u64 term, u32 leader,
 			       const u8 sig[CRYPTO_SIG])
 {
@@ -214,6 +232,7 @@ int replica_apply_to(struct replica *r, u64 index, bool live)
 			rc = state_apply(r->state, &e, &res);
 		}
 		if (!rc) {
+			r->last_wall_ms = e.wall_ms;
 			after_apply(r, &e, &res);
 			take_group_key(r, &e);
 			if (r->ops->applied)
@@ -615,7 +634,7 @@ int replica_join(struct replica *r, struct err *e)
 				 .bodies_present = env_bodies_present, .read_entry = env_read_entry,
 				 .nid_dead = env_nid_dead, .verify_entry = env_verify_entry,
 				 .verify_promise = env_verify_promise, .term_promises = env_term_promises,
-				 .changes_voters = env_changes_voters, .urgent = urgent_list };
+				 .changes_voters = env_changes_voters, .urgent = urgent_list, .timely = env_timely };
 	struct entry tail;
 	size_t len;
 	const u8 *p = log_entry(r->log, log_tail(r->log), &len);
@@ -785,6 +804,24 @@ u32 replica_nid(const struct replica *r)
 const struct state *replica_state(const struct replica *r)
 {
 	return r->state;
+}
+
+struct state *replica_state_ahead(struct replica *r)
+{
+	struct state *c = state_clone(r->state);
+	u64 tail = log_tail(r->log);
+
+	for (u64 i = r->state->applied + 1; c && i <= tail; i++) {
+		struct entry e;
+		size_t len;
+		const u8 *p = log_entry(r->log, i, &len);
+
+		if (!p || entry_decode(&e, p, len) || state_preview_apply(c, &e)) {
+			state_free(c);
+			return NULL;
+		}
+	}
+	return c;
 }
 
 struct log *replica_log(struct replica *r)

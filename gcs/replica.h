@@ -67,6 +67,9 @@ int replica_yield(struct replica *r, struct err *e);
 bool replica_proposing(const struct replica *r); /* proposals wait for order */
 u32 replica_nid(const struct replica *r); /* 0 until our binding is in our log */
 const struct state *replica_state(const struct replica *r);
+/* A clone with the tail that is not committed yet applied: what an entry at the end of our log will find. NULL on ENOMEM;
+ * state_free(). */
+struct state *replica_state_ahead(struct replica *r);
 struct log *replica_log(struct replica *r);
 struct direct *replica_direct(struct replica *r);
 void replica_status(const struct replica *r, struct order_status *ret);

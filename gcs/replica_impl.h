@@ -60,6 +60,8 @@ struct replica {
 	struct blob urgent_list[URGENT_MAX];
 	u8 voided[URGENT_VOID][16]; /* requests that a withdrawal overtook, the latest: they do not come back */
 	u32 n_voided;
+	u64 last_wall_ms;        /* date of the last entry applied */
+	u64 clock_alarm_at;      /* boottime; an alarm a minute is enough */
 	struct gcs_ring view_ring;
 	struct arena arena;      /* of the step */
 };

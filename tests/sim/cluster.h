@@ -51,6 +51,7 @@ void cluster_wipe(struct cluster *c, u32 nid); /* while down: an older image of 
 void cluster_split(struct cluster *c, const u32 *side /* [nodes] */);
 void cluster_fsync(struct cluster *c, u32 nid, u64 ns);
 void cluster_disk_fails(struct cluster *c, u32 nid, u32 count); /* the next syncs of its manager fail */
+void cluster_clock(struct cluster *c, u32 nid, enum msg_role role, int64_t ms); /* wrong by so much, until calm */
 void cluster_no_fetch(struct cluster *c, bool on);
 
 struct order_status proc_status(struct cluster *c, u32 nid, enum msg_role role);

@@ -193,6 +193,70 @@ static void planned_failover(void)
 	cluster_free(c);
 }
 
+/* A lying server dates an entry a day ahead, so that what it carries has expired when it is applied: no disk of an
+ * honest voter has it, and the next server's log does not. Nor a day back, so that what has expired counts. */
+static void dated_by_a_liar(void)
+{
+	for (int day = -1; day <= 1; day += 2) {
+		struct cluster *c = start(3, 3, 2);
+		u64 lie, index;
+
+		commit_one(c);
+		cluster_clock(c, 1, ROLE_SERVER, day * 86400000ll);
+		lie = order_one(c, ENTRY_POLICY, 0, false);
+		cluster_run(c, 3000 * MS);
+		for (u32 i = 1; i <= 3; i++)
+			CHECK(proc_commit(c, i) < lie && c->proc[0][i]->log.n < lie, "manager %u has what is dated %d days off", i, day);
+		CHECK(proc_status(c, 2, ROLE_MANAGER).live, "a lie about time ends the view");
+		CHECK(!cluster_yield(c, 1), "cannot be handed over");
+		CHECK(cluster_until(c, is_active, 2, 500 * MS), "no other server");
+		index = order_one(c, ENTRY_VERDICT, 3, false);
+		CHECK(cluster_until(c, is_committed, index, 500 * MS), "the verdict is not final");
+		cluster_free(c);
+	}
+}
+
+/* Whoever has the wrong clock itself lags by a beat and follows what the others committed; it blocks nobody, and its
+ * disk counts again when the clock is right. */
+static void wrong_clock_follows(void)
+{
+	for (int hour = -1; hour <= 1; hour += 2) {
+		struct cluster *c = start(3, 3, 2);
+		u64 index = 0;
+
+		cluster_clock(c, 3, ROLE_MANAGER, hour * 3600000ll);
+		for (int i = 0; i < 20; i++) {
+			u64 t = sim_now(cluster_sim(c));
+
+			index = order_one(c, ENTRY_POLICY, 0, false);
+			while (proc_commit(c, 1) < index && sim_now(cluster_sim(c)) < t + 500 * MS)
+				sim_step(cluster_sim(c));
+			CHECK(sim_now(cluster_sim(c)) - t < 20 * MS, "one wrong clock slows the others");
+		}
+		CHECK(cluster_until(c, is_committed, index, 1500 * MS), "does not follow");
+		CHECK(proc_status(c, 3, ROLE_MANAGER).live, "not live");
+		cluster_calm(c);
+		cluster_crash(c, 2); /* now its disk is needed */
+		cluster_run(c, opening_ns(c));
+		CHECK(cluster_active(c) == 1, "no server");
+		commit_one(c);
+		cluster_free(c);
+	}
+}
+
+/* A server with a wrong clock gets no term, the next after it does. */
+static void wrong_clock_leads_nobody(void)
+{
+	struct cluster *c = start(5, 5, 3);
+
+	commit_one(c);
+	cluster_clock(c, 2, ROLE_SERVER, 3600000);
+	cluster_kill(c, 1, ROLE_SERVER);
+	CHECK(cluster_until(c, is_active, 3, 30000 * MS), "nobody leads");
+	commit_one(c);
+	cluster_free(c);
+}
+
 /* Rule 1: a message delivered to yourself is not committed. Rule 2: nor does the quorate flag make it so. Many
  * partitions, until enough of them showed a cut-off sender its own entry. */
 static bool self_delivery(u64 seed)
@@ -705,6 +769,9 @@ static const struct {
 	{ "verdict: message rounds", verdict_rounds },
 	{ "active server killed", server_killed },
 	{ "planned failover", planned_failover },
+	{ "dated by a liar", dated_by_a_liar },
+	{ "wrong clock follows", wrong_clock_follows },
+	{ "wrong clock leads nobody", wrong_clock_leads_nobody },
 	{ "rule 1, 2: self-delivery is not commit", rule_1_self_delivery_is_not_commit },
 	{ "minority commits nothing", minority_commits_nothing },
 	{ "rule 3: silent ring", rule_3_silent_ring },

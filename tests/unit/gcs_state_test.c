@@ -57,6 +57,22 @@ START_TEST(entries_come_in_order)
 }
 END_TEST
 
+START_TEST(dates_are_bounded)
+{
+	const u64 now = 1700000000000, skew = LIM_SKEW_MS;
+
+	ck_assert(state_timely(now, now, now));
+	ck_assert(state_timely(now + skew, now, now) && !state_timely(now + skew + 1, now, now));
+	ck_assert(state_timely(now - skew, now, now) && !state_timely(now - skew - 1, now, now));
+	ck_assert(!state_timely(UINT64_MAX, now, now) && !state_timely(0, now, now));
+	/* a tail of long ago, found after the cluster was off for a year: behind our clock, not behind the log */
+	ck_assert(state_timely(now - 31536000000, now, now - 31536000000));
+	/* the log's last date is itself from the future: clocks were set right, the cluster goes on */
+	ck_assert(state_timely(now, now, now + 31536000000));
+	ck_assert(state_timely(now, now, 0)); /* nothing committed yet */
+}
+END_TEST
+
 START_TEST(policy_versions)
 {
 	struct world *w = w_three();
@@ -965,6 +981,7 @@ int main(void)
 	tcase_set_timeout(r, 120);
 	tcase_add_test(t, genesis_state);
 	tcase_add_test(t, entries_come_in_order);
+	tcase_add_test(t, dates_are_bounded);
 	tcase_add_test(t, policy_versions);
 	tcase_add_test(t, history_is_bounded);
 	tcase_add_test(t, confirm_within);
