@@ -21,17 +21,20 @@ static void answer(struct server *s, const u8 request[16], int code, const char 
 	replica_send(s->replica, MSG_SUBMITTED, GCS_URGENT, &m);
 }
 
-/* A fresh group key wrapped to every live member but `exclude`. */
+/* A fresh group key wrapped to everybody who will be a live member then, but `exclude`: the tail may hold a verdict, an
+ * enrolment or a key that is not committed yet. */
 static int fresh_wraps(struct server *s, u32 exclude, struct arena *a, u32 *ret_keygen, struct blobs *ret)
 {
-	const struct state *st = replica_state(s->replica);
+	struct state *ahead = replica_state_ahead(s->replica);
 	u8 key[CRYPTO_KEY];
-	int rc = crypto_random(key, sizeof(key));
+	int rc = ahead ? crypto_random(key, sizeof(key)) : -DSI_ENOMEM;
 
-	*ret_keygen = st->keygen + 1;
-	if (!rc)
-		rc = state_make_wraps(st, *ret_keygen, key, exclude, a, ret);
+	if (!rc) {
+		*ret_keygen = ahead->keygen + 1;
+		rc = state_make_wraps(ahead, *ret_keygen, key, exclude, a, ret);
+	}
 	crypto_wipe(key, sizeof(key));
+	state_free(ahead);
 	return rc;
 }
 
@@ -116,8 +119,12 @@ static bool ordered(const struct server *s, const u8 request[16])
 	return false;
 }
 
-void orders_applied(struct server *s, const struct state_result *r)
+void orders_applied(struct server *s, const struct entry *e, const struct state_result *r)
 {
+	if (r->changed & CHANGED_KEY)
+		s->key_owed = false;
+	else if (!r->code && (e->type == ENTRY_TERM || e->type == ENTRY_VERDICT))
+		s->key_owed = true;
 	for (u32 i = 0; i < s->n_ordered; i++)
 		if (!memcmp(s->ordered[i], r->request, 16))
 			memmove(s->ordered[i--], s->ordered[--s->n_ordered], 16);
@@ -148,21 +155,19 @@ static int by_nid(const void *a, const void *b)
 	return x->nid < y->nid ? -1 : x->nid > y->nid;
 }
 
-void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *given,
-		      u32 n)
+int orders_term_body(struct server *s, const struct gcs_ring *ring, const struct order_promise_proof *given, u32 n,
+		     struct wbuf *w)
 {
 	struct body_e_term b = { .ring_nodeid = ring->nodeid, .ring_seq = ring->seq };
 	struct order_promise_proof proofs[LIM_VOTERS]; /* the entry lists them by NID */
 	struct blob promise[LIM_VOTERS];
 	struct arena a;
-	struct wbuf w;
 	int rc = 0;
 
 	assert(n <= LIM_VOTERS);
 	memcpy(proofs, given, n * sizeof(proofs[0]));
 	qsort(proofs, n, sizeof(proofs[0]), by_nid);
 	arena_init(&a, 1 << 20);
-	wbuf_init(&w, LIM_ENTRY_BODY);
 	for (u32 i = 0; i < n && !rc; i++) {
 		struct body_promise p = { .nid = proofs[i].nid };
 		struct wbuf one;
@@ -183,7 +188,19 @@ void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, c
 	if (!rc)
 		rc = fresh_wraps(s, 0, &a, &b.keygen, &b.wraps);
 	if (!rc)
-		rc = body_encode(&schema_e_term, &b, &w);
+		rc = body_encode(&schema_e_term, &b, w);
+	arena_fini(&a);
+	return rc;
+}
+
+void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *proofs,
+		      u32 n)
+{
+	struct wbuf w;
+	int rc;
+
+	wbuf_init(&w, LIM_ENTRY_BODY);
+	rc = orders_term_body(s, ring, proofs, n, &w);
 	if (!rc)
 		rc = replica_propose(s->replica, ENTRY_TERM, w.data, w.len);
 	if (rc)
@@ -191,7 +208,33 @@ void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, c
 	else
 		log_info("term %llu: active", (unsigned long long)term);
 	wbuf_fini(&w);
+}
+
+int orders_key_body(struct server *s, struct wbuf *w)
+{
+	struct body_e_groupkey b = { 0 };
+	struct arena a;
+	int rc;
+
+	arena_init(&a, 1 << 20);
+	rc = fresh_wraps(s, 0, &a, &b.keygen, &b.wraps);
+	if (!rc)
+		rc = body_encode(&schema_e_groupkey, &b, w);
 	arena_fini(&a);
+	return rc;
+}
+
+/* The last TERM or VERDICT was to bring a key and did not: its wraps met a log that had moved on. */
+static void order_key(struct server *s)
+{
+	struct wbuf w;
+
+	if (!s->key_owed)
+		return;
+	wbuf_init(&w, LIM_ENTRY_BODY);
+	if (!orders_key_body(s, &w) && !replica_propose(s->replica, ENTRY_GROUPKEY, w.data, w.len))
+		log_info("a fresh group key is being ordered: the last term or verdict brought none");
+	wbuf_fini(&w);
 }
 
 /* A learner that has caught up becomes a voter on the authority of its token. One change at a time. */
@@ -268,6 +311,7 @@ void orders_housekeeping(struct server *s)
 	order_kept(s);
 	if (replica_proposing(s->replica))
 		return;
+	order_key(s);
 	promote_one(s);
 	go_back(s);
 }

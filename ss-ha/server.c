@@ -107,7 +107,7 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 			 e->author_nid);
 	if (live && (r->changed & CHANGED_POLICY))
 		replica_blob_fetch(s->replica, st->policy.digest, fetched, s);
-	orders_applied(s, r);
+	orders_applied(s, e, r);
 }
 
 static void on_make_term(void *ctx, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *proofs, u32 n)
