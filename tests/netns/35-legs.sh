@@ -99,10 +99,24 @@ check_until 20 "n4 is revoked on n2" revoked_on n2 n4
 check_until 20 "and on n3" revoked_on n3 n4
 check "n1 itself suspended it at once" logged n1 'n4 suspended by verdict'
 check "a change given on n1" change n1 by-the-direct-leg
+# shellcheck disable=SC2086
+check "a policy whose image only n1 has" on n1 dsi-admin policy push $TWO_TIER --operator /root/operator.key
+note "$(tail -n 3 "$JOB_LOG/last")"
+check_until 20 "n3 has it" ask n3 '.policy.version == 1' status
 check "corosync of n1 goes on" on n1 kill -CONT "$corosync"
 check_until 60 "three of three voters" voters_are n1 3
 check_until 20 "n1 has the verdict from the log" revoked_on n1 n4
 check_until 20 "all logs are the same" tokens_everywhere $((before + $(acknowledged) + 3))
+
+row "a verdict on the active server's node, which it could withhold"
+check "n3 is active" active_is n1 n3
+timed check "revoke-node n3, given on n1" on n1 dsi-admin revoke-node n3 --reason legs --operator /root/operator.key
+note "$(cat "$JOB_LOG/last")"
+measured "final after $MS ms"
+check_until 30 "n2 leads" active_is n1 n2
+check_until 20 "n3 is revoked" revoked_on n2 n3
+check_until 30 "two voters go on" voters_are n2 2
+check "a change" change n1 after-n3
 
 table
 done_testing

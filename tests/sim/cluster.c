@@ -10,6 +10,7 @@
 #include "gcs/state.h"
 #include "lib/err.h"
 
+#define URGENT_DEPOSE 0x80000000u /* else a verdict */
 enum { APP_MAX = 96, ROLES = 2, QUEUE_MAX = 4096, NID_MAX = C_NODES + 1 };
 
 bool cluster_trace;
@@ -422,8 +423,12 @@ static void env_urgent(void *ctx, struct blobs *ret)
 	ret->v = v;
 	ret->n = 0;
 	for (u32 i = 1; i < 64; i++)
-		if ((p->disk.suspended >> i & 1) && !app_has(p, APP_DEAD, i, p->watch.commit)) {
-			nid[ret->n] = i;
+		for (u32 depose = 0; depose < 2; depose++) {
+			u64 set = depose ? p->disk.deposed : p->disk.suspended;
+
+			if (!(set >> i & 1) || app_has(p, depose ? APP_DEPOSED : APP_DEAD, i, p->watch.commit) || ret->n == 64)
+				continue;
+			nid[ret->n] = i | (depose ? URGENT_DEPOSE : 0);
 			v[ret->n] = (struct blob){ (const u8 *)&nid[ret->n], sizeof(u32) };
 			ret->n++;
 		}
@@ -576,12 +581,24 @@ static void do_delivered(struct proc *p, const struct order_action *a)
 		p->disk.deposed |= 1ull << b.target;
 }
 
+static void urgent_take(struct proc *p, u32 what)
+{
+	u32 nid = what & ~URGENT_DEPOSE;
+
+	if (!(what & URGENT_DEPOSE))
+		suspend(p, nid);
+	else if (nid < 64 && !(p->disk.deposed >> nid & 1)) {
+		trace(p, "deposes %u", nid);
+		p->disk.deposed |= 1ull << nid;
+	}
+}
+
 static void do_urgent(struct proc *p, const struct order_action *a)
 {
 	u32 nid;
 
 	memcpy(&nid, a->u.delivered.p, sizeof(nid));
-	suspend(p, nid);
+	urgent_take(p, nid);
 }
 
 static void hint_write(void *ctx, u64 arg)
@@ -1253,6 +1270,16 @@ int cluster_propose(struct cluster *c, u32 nid, u16 type, u32 target, bool with_
 		wbuf_u32(&w, set.nid[i]);
 	wbuf_u64(&w, c->random_body++);
 	return propose(p, type, buf, w.len, ret);
+}
+
+void cluster_urgent(struct cluster *c, u32 nid, u16 type, u32 target)
+{
+	struct proc *p = cluster_proc(c, nid, ROLE_MANAGER);
+
+	if (type == ENTRY_VERDICT && target < 64)
+		c->dead |= 1ull << target;
+	urgent_take(p, target | (type == ENTRY_DEPOSE ? URGENT_DEPOSE : 0));
+	recheck(p);
 }
 
 int cluster_yield(struct cluster *c, u32 nid)

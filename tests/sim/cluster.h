@@ -60,6 +60,8 @@ u32 cluster_active(struct cluster *c); /* NID of a server that says it is active
 
 /* Order an entry through the server on nid; 0: index in *ret. target: NID for voter changes and verdicts. */
 int cluster_propose(struct cluster *c, u32 nid, u16 type, u32 target, bool with_body, u64 *ret);
+/* A verdict or deposition comes to the manager on nid by the direct leg: no ring, no view needed. */
+void cluster_urgent(struct cluster *c, u32 nid, u16 type, u32 target);
 int cluster_yield(struct cluster *c, u32 nid); /* the active server on nid gives the lead away */
 /* Every running, living manager of the majority has committed up to index. */
 bool cluster_committed(struct cluster *c, u64 index);

@@ -652,6 +652,59 @@ static void deposed_at_delivery(void)
 	cluster_free(c);
 }
 
+/* The second path of a deposition: one manager is told over the direct leg, the active server withholds it. Its STATE
+ * tells the others, and the next server leads, without any membership change. */
+static void deposed_by_the_second_path(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 t;
+
+	commit_one(c);
+	t = sim_now(cluster_sim(c));
+	cluster_urgent(c, 3, ENTRY_DEPOSE, 1);
+	CHECK(cluster_until(c, is_active, 2, 500 * MS), "deposed server still leads");
+	CHECK(sim_now(cluster_sim(c)) - t < 50 * MS, "took %llu ms", (unsigned long long)(sim_now(cluster_sim(c)) - t) / MS);
+	CHECK(cluster_propose(c, 1, ENTRY_POLICY, 0, false, NULL) == -DSI_EROLE, "deposed server orders");
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* The same on the node of the active server: a verdict that it withholds. */
+static void verdict_on_the_server_by_the_second_path(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 index;
+
+	cluster_urgent(c, 2, ENTRY_VERDICT, 1);
+	cluster_urgent(c, 3, ENTRY_VERDICT, 1);
+	CHECK(cluster_until(c, is_active, 2, 500 * MS), "the server under verdict still leads");
+	index = order_one(c, ENTRY_VERDICT, 1, false);
+	CHECK(cluster_until(c, is_committed, index, 500 * MS), "not final");
+	cluster_free(c);
+}
+
+/* A member alone, its view not open, suspends at once; when it is back, everybody does, and the verdict becomes final. */
+static void minority_suspends(void)
+{
+	struct cluster *c = start(5, 5, 2);
+	u64 index;
+
+	split(c, 1u << 3);
+	cluster_run(c, 2 * opening_ns(c));
+	CHECK(!proc_status(c, 4, ROLE_MANAGER).live, "a minority of one is live");
+	cluster_urgent(c, 4, ENTRY_VERDICT, 5);
+	CHECK(nid_dead(c->proc[0][4], 5), "not suspended where it was told");
+	commit_one_at(c, 1);
+	CHECK(!nid_dead(c->proc[0][1], 5), "the others cannot know yet");
+	sim_heal(cluster_sim(c));
+	cluster_run(c, 2 * opening_ns(c));
+	for (u32 i = 1; i <= 4; i++)
+		CHECK(nid_dead(c->proc[0][i], 5), "manager %u was not told by STATE", i);
+	index = order_one(c, ENTRY_VERDICT, 5, false);
+	CHECK(cluster_until(c, is_committed, index, 500 * MS), "not final");
+	cluster_free(c);
+}
+
 /* A verdict that was delivered and not committed is carried by STATE.urgent to those who never saw it. */
 static void urgent_reaches_the_others(void)
 {
@@ -792,6 +845,9 @@ static const struct {
 	{ "verdict on a voter", verdict_on_voter },
 	{ "deposed at delivery", deposed_at_delivery },
 	{ "urgent verdicts travel with STATE", urgent_reaches_the_others },
+	{ "second path: deposition", deposed_by_the_second_path },
+	{ "second path: verdict on the server", verdict_on_the_server_by_the_second_path },
+	{ "second path: a minority suspends", minority_suspends },
 	{ "silent server", silent_server },
 	{ "disk full on a minority", disk_full_on_a_minority },
 	{ "disk full on the leader", disk_full_on_the_leader },
