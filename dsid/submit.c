@@ -36,8 +36,9 @@ struct submission {
 	u16 kind;
 	bool committed;
 	u32 blob_from; /* NID that holds the named blob; 0 none */
-	u32 relays, relay_next; /* members asked over the direct leg; whom next */
+	u32 relays, relaying, relay_next; /* members asked over the direct leg; those not answered yet; whom next */
 	u32 through;            /* the one whose outcome this is; 0: seen by ourselves */
+	u32 replayed;           /* one that said it was ordered before: by one asked earlier; 0 none */
 	u32 target;   /* NID of a verdict */
 	u64 version;  /* of a policy */
 	u64 began, deadline, committed_at, index;
@@ -205,14 +206,12 @@ static bool undecided(u32 code)
 	return code == DSI_EAGAIN || code == DSI_ETIMEDOUT || code == DSI_ENOTCONN;
 }
 
-static void relay_outcome(struct submission *s, u32 nid, const struct body_submitted *m)
+static void relay_finish(struct submission *s, u32 nid, const struct body_submitted *m)
 {
 	char text[2 * LIM_PATH];
 
-	if (s->committed || undecided(m->code))
-		return;
 	s->through = nid;
-	if (m->code && !(m->code == DSI_EREPLAY && s->relays > 1)) { /* else: an earlier one did it, whose answer was lost */
+	if (m->code) {
 		snprintf(text, sizeof(text), "%s (through %s)", m->text, engine_node_name(s->g, nid));
 		finish(s, -(int)m->code, text);
 		return;
@@ -224,6 +223,27 @@ static void relay_outcome(struct submission *s, u32 nid, const struct body_submi
 	finish(s, 0, text);
 }
 
+/* One asked earlier got it ordered; it has the better answer, unless it is gone. */
+static bool relay_replayed(struct submission *s)
+{
+	static const struct body_submitted done = { .text = "by a member whose answer was lost" };
+
+	if (!s->replayed || s->relaying)
+		return false;
+	relay_finish(s, s->replayed, &done);
+	return true;
+}
+
+static void relay_outcome(struct submission *s, u32 nid, const struct body_submitted *m)
+{
+	if (s->committed || undecided(m->code))
+		return;
+	if (m->code == DSI_EREPLAY && s->relays > 1)
+		s->replayed = nid;
+	else
+		relay_finish(s, nid, m);
+}
+
 static void on_relayed(void *ctx, int code, const struct direct_peer *peer, const u8 *p, size_t n)
 {
 	struct relay *r = ctx;
@@ -233,8 +253,13 @@ static void on_relayed(void *ctx, int code, const struct direct_peer *peer, cons
 
 	(void)peer;
 	arena_init(&a, 64 << 10);
+	if (s && s->relaying) /* not of an earlier asking with this request id */
+		s->relaying--;
 	if (s && !code && !body_decode(&schema_submitted, p, n, &m, &a) && !memcmp(m.request, s->request, sizeof(m.request)))
 		relay_outcome(s, r->nid, &m);
+	s = submission_of(r->g, r->request); /* it may be answered now */
+	if (s)
+		relay_replayed(s);
 	arena_fini(&a);
 	free(r);
 }
@@ -268,7 +293,7 @@ static void relay_next(struct submission *s)
 {
 	const struct state *st = replica_state(s->g->replica);
 
-	if (s->drq || order_serves(s->g))
+	if (s->drq || s->replayed || order_serves(s->g))
 		return;
 	for (u32 i = 0; i < st->n_node; i++) {
 		const struct state_node *n = &st->node[s->relay_next++ % st->n_node];
@@ -276,6 +301,7 @@ static void relay_next(struct submission *s)
 		if (!may_relay(s, n) || relay_to(s, n))
 			continue;
 		s->relays++;
+		s->relaying++;
 		return;
 	}
 }
@@ -292,6 +318,9 @@ static void expire(struct submission *s)
 		finish(s, 0, "committed; not every node has said yet that it enforces it");
 		return;
 	}
+	s->relaying = 0;
+	if (relay_replayed(s))
+		return;
 	replica_status(s->g->replica, &o);
 	for (u32 i = 0; i < s->n_ack; i++)
 		told += s->ack[i].suspended_ms > 0;

@@ -349,6 +349,7 @@ int state_apply(struct state *s, const struct entry *e, struct state_result *ret
 	if (!rc && k->apply)
 		k->apply(s, &j, ret);
 	judge_fini(&j);
+	suspensions_end(s, e->wall_ms, ret);
 	s->applied = e->index;
 	ret->code = rc;
 	if (rc)

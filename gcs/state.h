@@ -8,7 +8,7 @@
  * passes the chain but not the rules (a lying server) is applied as a refusal everywhere alike.
  *
  * Life of a node: BOUND by ENROL (or GENESIS); VERDICT makes it REVOKED, or SUSPENDED when the verdict has an
- * end (until_ms); WITHDRAW brings SUSPENDED back to BOUND; REMOVE makes it REMOVED. REVOKED and REMOVED are for
+ * end (until_ms); WITHDRAW, or the first entry dated past that end, brings SUSPENDED back to BOUND; REMOVE makes it REMOVED. REVOKED and REMOVED are for
  * ever: NID and keys stay dead, also after READMIT, which only opens the *name* for a new token.
  */
 #ifndef DSI_GCS_STATE_H
@@ -174,6 +174,9 @@ int state_make_enrol(const struct state *s, const u8 *p, size_t n, struct wbuf *
 int state_make_promotion(const struct state *s, u32 nid, struct wbuf *w) DSI_MUST_CHECK; /* VOTER_ADD */
 int state_make_back(const struct state *s, struct wbuf *w) DSI_MUST_CHECK;               /* POLICY: goes back */
 /* The policy in force was to be confirmed and was not: the active server orders state_make_back(). */
+/* A suspension has reached its end (until_ms). It ends with the next entry whose date is past it, whatever that entry is:
+ * the active server orders a NOP for it. */
+bool state_suspension_over(const struct state *s, u64 wall_ms);
 bool state_policy_overdue(const struct state *s, u64 wall_ms);
 
 /* Snapshot: canonical bytes; digest is SHA-256 of them. load is strict (untrusted until the digest matches): what

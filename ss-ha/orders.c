@@ -300,6 +300,13 @@ static void order_kept(struct server *s)
 	}
 }
 
+/* Nothing else may happen for a while: an entry without content carries the time to the log. */
+static void end_suspensions(struct server *s)
+{
+	if (state_suspension_over(replica_state(s->replica), loop_wall_ms()))
+		replica_propose(s->replica, ENTRY_NOP, "", 0);
+}
+
 void orders_housekeeping(struct server *s)
 {
 	struct order_status o;
@@ -314,4 +321,5 @@ void orders_housekeeping(struct server *s)
 	order_key(s);
 	promote_one(s);
 	go_back(s);
+	end_suspensions(s);
 }

@@ -49,8 +49,7 @@ refused_with() { # PATTERN NODE ARGS...
 	[[ $out =~ $pattern ]]
 }
 term_of() { ask "$1" .server.term status; }
-revoked_on() { ask "$1" "[.nodes[] | select(.name == \"$2\" and .status == \"revoked\")] | length == 1" nodes >/dev/null; }
-logged() { on "$1" grep -q "$2" /var/log/dsid.log; }
+status_on() { ask "$1" "[.nodes[] | select(.name == \"$2\" and .status == \"$3\")] | length == 1" nodes >/dev/null; }
 
 [[ $(id -u) = 0 ]] || skip_all "daemons that drop privileges need root"
 job_begin --nodes 4
@@ -85,19 +84,27 @@ check "and goes on" change n3 the-only-one
 check "n2's server comes back" service_start n2 dsi-ss
 check_until 30 "as standby: no fail-back" ask n3 '.server.active == "n3" and .server.standby == ["n2"]' status
 
+row "a suspension with an end"
+check "n4 suspended for three seconds" on n2 dsi-admin revoke-node n4 --reason legs --until 3s --operator /root/operator.key
+check_until 30 "and then it is a member again, on each node" status_on n1 n4 bound
+check "so says n3" status_on n3 n4 bound
+
 row "silent ring on n1: corosync stopped there, the network is not"
 corosync=$(on n1 pidof corosync)
 check "corosync of n1 is stopped" on n1 kill -STOP "$corosync"
 check_until 30 "n1 is not live" ask n1 '.view.live == false' status
 check_until 30 "the others are two" ask n2 '.view.live and .view.voters_present == 2' status
-timed check "revoke-node n4, given on n1" on n1 dsi-admin revoke-node n4 --reason legs --operator /root/operator.key
+suspensions=$(on n1 grep -c 'n4 suspended by verdict' /var/log/dsid.log)
+timed check "revoke-node n4 for an hour, given on n1" \
+	on n1 dsi-admin revoke-node n4 --reason legs --until 1h --operator /root/operator.key
 cp "$JOB_LOG/last" "$JOB_LOG/revoked"
 note "$(cat "$JOB_LOG/revoked")"
-measured "revoked from there after $MS ms"
+measured "suspended from there after $MS ms"
 check "it says through whom" grep -Eq 'ordered through n[23], over the direct leg' "$JOB_LOG/revoked"
-check_until 20 "n4 is revoked on n2" revoked_on n2 n4
-check_until 20 "and on n3" revoked_on n3 n4
-check "n1 itself suspended it at once" logged n1 'n4 suspended by verdict'
+check_until 20 "n4 is suspended on n2" status_on n2 n4 suspended
+check_until 20 "and on n3" status_on n3 n4 suspended
+check "n1 itself suspended it at once" on n1 sh -c \
+	"[ \$(grep -c 'n4 suspended by verdict' /var/log/dsid.log) -gt $suspensions ]"
 check "a change given on n1" change n1 by-the-direct-leg
 # shellcheck disable=SC2086
 check "a policy whose image only n1 has" on n1 dsi-admin policy push $TWO_TIER --operator /root/operator.key
@@ -105,8 +112,20 @@ note "$(tail -n 3 "$JOB_LOG/last")"
 check_until 20 "n3 has it" ask n3 '.policy.version == 1' status
 check "corosync of n1 goes on" on n1 kill -CONT "$corosync"
 check_until 60 "three of three voters" voters_are n1 3
-check_until 20 "n1 has the verdict from the log" revoked_on n1 n4
+check_until 20 "n1 has the verdict from the log" status_on n1 n4 suspended
 check_until 20 "all logs are the same" tokens_everywhere $((before + $(acknowledged) + 3))
+
+row "n1 alone: a verdict that nobody can order is kept, and ordered when there is a majority"
+check "n1 is cut off, both legs" lab cut n1
+check_until 30 "n1 is not live" ask n1 '.view.live == false' status
+check "revoke-node n4 there is not final" refused_with 'in effect on 1 nodes, not final' n1 revoke-node n4 --reason alone \
+	--timeout 5s --operator /root/operator.key
+note "$(tail -n 2 "$JOB_LOG/last")"
+check "the others know nothing" status_on n2 n4 suspended
+check "n1 is back" lab heal
+check_until 60 "three of three voters" voters_are n1 3
+check_until 30 "n4 is revoked for ever, by no further command" status_on n2 n4 revoked
+check_until 20 "on n1 too" status_on n1 n4 revoked
 
 row "a verdict on the active server's node, which it could withhold"
 check "n3 is active" active_is n1 n3
@@ -114,7 +133,7 @@ timed check "revoke-node n3, given on n1" on n1 dsi-admin revoke-node n3 --reaso
 note "$(cat "$JOB_LOG/last")"
 measured "final after $MS ms"
 check_until 30 "n2 leads" active_is n1 n2
-check_until 20 "n3 is revoked" revoked_on n2 n3
+check_until 20 "n3 is revoked" status_on n2 n3 revoked
 check_until 30 "two voters go on" voters_are n2 2
 check "a change" change n1 after-n3
 
