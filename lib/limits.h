@@ -35,6 +35,7 @@ enum {
 };
 
 _Static_assert(LIM_ENTRY_BODY + 8192 <= LIM_BODY, "an entry fits a message body");
+_Static_assert(LIM_FOREIGN_EACH < LIM_FOREIGN, "one member leaves room for the others");
 _Static_assert(LIM_BODY + 1024 <= LIM_RING_MSG, "a body and its envelope fit the ring");
 _Static_assert(LIM_RING_MSG + 1024 <= LIM_LINK_FRAME, "a ring message fits a link frame");
 

@@ -182,6 +182,33 @@ START_TEST(refused_verdict_frees_nobody)
 }
 END_TEST
 
+/* After a suspension that ended by itself the node is a member like any other, and can be suspended again. */
+START_TEST(ended_suspension_leaves_nothing)
+{
+	struct world *w = world3();
+	struct blob v = w_verdict_until(w, "vera", 3, w->now + 5000);
+	u64 before = w->s->applied;
+	struct kit k;
+
+	ck_assert_int_eq(w_order(w, v), 0);
+	w->now += 5001;
+	ck_assert_int_eq(w_put(w, ENTRY_NOP, (struct blob){ 0 }), 0);
+	kit_start(&k, w, "n1", ROLE_MANAGER, before);
+	ck_assert_int_eq(bring(&k, v), 0);
+	ck_assert(replica_suspended(k.r, 3));
+	urgent_delivered(k.r, w->log[before].p, w->log[before].n);
+	ck_assert_int_eq(replica_apply_to(k.r, before + 1, true), 0);
+	ck_assert_int_eq(state_node(replica_state(k.r), 3)->status, NODE_SUSPENDED);
+	ck_assert_int_eq(replica_apply_to(k.r, before + 2, true), 0);
+	ck_assert(state_nid_live(replica_state(k.r), 3));
+	ck_assert(!replica_suspended(k.r, 3));
+	ck_assert_int_eq(bring(&k, w_verdict(w, "vera", 3)), 0);
+	ck_assert_uint_eq(k.n_suspended, 2);
+	kit_stop(&k);
+	w_free(w);
+}
+END_TEST
+
 /* A deposition takes a server out of rank at once; the last one in office stays, or nobody could order anything. */
 START_TEST(depositions)
 {
@@ -407,6 +434,7 @@ int main(void)
 	tcase_add_test(t, replayed);
 	tcase_add_test(t, withdrawn_before_it_was_ordered);
 	tcase_add_test(t, refused_verdict_frees_nobody);
+	tcase_add_test(t, ended_suspension_leaves_nothing);
 	tcase_add_test(t, depositions);
 	tcase_add_test(t, list_is_bounded);
 	tcase_add_test(t, over_the_direct_leg);
