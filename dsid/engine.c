@@ -419,6 +419,10 @@ static void on_request(void *ctx, struct direct_request *rq, const struct direct
 {
 	if (kind == DIRECT_ENROL)
 		enrol_request(ctx, rq, peer, p, n);
+	else if (kind == DIRECT_URGENT)
+		spread_request(ctx, rq, peer, p, n);
+	else if (kind == DIRECT_SUBMIT)
+		submit_foreign(ctx, rq, peer, p, n);
 	else
 		direct_reply(rq, -DSI_EROLE, NULL, 0);
 }
@@ -534,6 +538,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 		status = loop_run(g->loop);
 	}
 	submit_free(g);
+	spread_free(g);
 	enrol_free(g);
 	control_free(g);
 	install_free(g->install);

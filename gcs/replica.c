@@ -16,6 +16,7 @@
 #include "lib/fsutil.h"
 
 enum { ARENA_LIMIT = 4 << 20, CLUSTER_FILE_MAX = ENTRY_MAX };
+static const u64 CLOCK_ALARM_NS = 60000000000ull;
 
 struct proposal {
 	struct proposal *next;
@@ -77,7 +78,7 @@ static u32 env_server_rank(void *ctx, u32 nid)
 	struct replica *r = ctx;
 	const struct state_node *node = state_node(r->state, nid);
 
-	if (!node || node->deposed || !state_nid_live(r->state, nid) || replica_suspended(r, nid))
+	if (!node || node->deposed || !state_nid_live(r->state, nid) || replica_suspended(r, nid) || urgent_deposed(r, nid))
 		return 0;
 	for (u32 i = 0; i < r->state->n_server; i++)
 		if (r->state->server_order[i] == nid)
@@ -116,6 +117,23 @@ static bool env_verify_entry(void *ctx, const struct entry *e)
 	if (!state_verify_entry(r->state, e, &err))
 		return true;
 	replica_alarm(r, 2, "entry", "entry %llu refused: %s", (unsigned long long)e->index, err.text);
+	return false;
+}
+
+static bool env_timely(void *ctx, const struct entry *e)
+{
+	struct replica *r = ctx;
+	u64 now = loop_wall_ms();
+
+	if (state_timely(e->wall_ms, now, r->last_wall_ms))
+		return true;
+	if (!r->clock_alarm_at || loop_boottime() >= r->clock_alarm_at + CLOCK_ALARM_NS) {
+		r->clock_alarm_at = loop_boottime();
+		replica_alarm(r, 2, "clock", "clock differs: entry %llu is dated %lld s from our time by node %u; not acknowledged "
+			      "here until a majority has committed it: set the clock of the one that is wrong, or hand over "
+			      "(dsi-admin failover)", (unsigned long long)e->index,
+			      (long long)((int64_t)(e->wall_ms - now) / 1000), e->author_nid);
+	}
 	return false;
 }
 
@@ -168,86 +186,11 @@ static bool env_changes_voters(void *ctx, const struct entry *e)
 	       e->type == ENTRY_REFORM;
 }
 
-/* --- suspension at delivery ---------------------------------------------------------------------------- */
-
-bool replica_suspended(const struct replica *r, u32 nid)
-{
-	return nid < LIM_NIDS && (r->suspended[nid / 8] & (1u << nid % 8));
-}
-
-static void env_urgent(void *ctx, struct blobs *ret)
-{
-	struct replica *r = ctx;
-
-	ret->v = r->urgent;
-	ret->n = r->n_urgent;
-}
-
-static void urgent_add(struct replica *r, const struct statement *st)
-{
-	u8 *copy = r->n_urgent < URGENT_MAX ? malloc(st->raw_len) : NULL;
-
-	if (!copy)
-		return;
-	memcpy(copy, st->raw, st->raw_len);
-	r->urgent[r->n_urgent++] = (struct blob){ .p = copy, .n = st->raw_len };
-}
-
-/* Committed, refused or withdrawn: nobody needs to hear of it by STATE any more. */
-static void urgent_drop(struct replica *r, const u8 request[16])
-{
-	for (u32 i = 0; i < r->n_urgent; i++) {
-		struct statement st;
-
-		if (statement_open(&st, r->urgent[i].p, r->urgent[i].n) || memcmp(st.request, request, 16))
-			continue;
-		free((void *)r->urgent[i].p);
-		r->urgent[i] = r->urgent[--r->n_urgent];
-		return;
-	}
-}
-
-static void suspend(struct replica *r, const struct statement *st)
-{
-	struct body_s_verdict verdict;
-
-	if (st->kind != ENTRY_VERDICT || body_decode(&schema_s_verdict, st->body, st->body_len, &verdict, &r->arena))
-		return;
-	if (verdict.nid >= LIM_NIDS || replica_suspended(r, verdict.nid) || !state_nid_live(r->state, verdict.nid))
-		return;
-	r->suspended[verdict.nid / 8] |= (u8)(1u << verdict.nid % 8);
-	r->recheck = true;
-	urgent_add(r, st);
-	if (r->direct)
-		direct_recheck(r->direct);
-	if (r->ops->suspended)
-		r->ops->suspended(r->ctx, verdict.nid, st);
-}
-
-static void delivered(struct replica *r, const u8 *p, size_t n)
-{
-	struct body_e_verdict body;
-	struct statement st;
-	struct entry e;
-
-	if (entry_decode(&e, p, n) || e.type != ENTRY_VERDICT ||
-	    body_decode(&schema_e_verdict, e.body, e.body_len, &body, &r->arena) ||
-	    statement_open(&st, body.statement.p, body.statement.n))
-		return;
-	suspend(r, &st);
-}
-
 /* --- applying ------------------------------------------------------------------------------------------- */
 
-/* A suspension ends only by a committed entry: from here on state says what the node is. */
 static void after_apply(struct replica *r, const struct entry *e, const struct state_result *res)
 {
-	bool about_verdict = e->type == ENTRY_VERDICT || e->type == ENTRY_WITHDRAW;
-
-	if (about_verdict && res->nid < LIM_NIDS && (e->type == ENTRY_VERDICT || !res->code))
-		r->suspended[res->nid / 8] &= (u8)~(1u << res->nid % 8);
-	if (about_verdict)
-		urgent_drop(r, res->request);
+	urgent_applied(r, e, res);
 	if (r->direct && (res->changed & (CHANGED_NODES | CHANGED_VERDICT)))
 		direct_recheck(r->direct);
 	if (res->changed & (CHANGED_NODES | CHANGED_VERDICT | CHANGED_SERVERS))
@@ -289,6 +232,7 @@ int replica_apply_to(struct replica *r, u64 index, bool live)
 			rc = state_apply(r->state, &e, &res);
 		}
 		if (!rc) {
+			r->last_wall_ms = e.wall_ms;
 			after_apply(r, &e, &res);
 			take_group_key(r, &e);
 			if (r->ops->applied)
@@ -363,15 +307,15 @@ static void do_append(struct replica *r, const struct order_action *a)
 
 static void do_delivered(struct replica *r, const struct order_action *a)
 {
-	delivered(r, a->u.delivered.p, a->u.delivered.n);
+	urgent_delivered(r, a->u.delivered.p, a->u.delivered.n);
 }
 
 static void do_urgent(struct replica *r, const struct order_action *a)
 {
-	struct statement st;
+	struct err e = { 0 };
 
-	if (!statement_open(&st, a->u.delivered.p, a->u.delivered.n))
-		suspend(r, &st);
+	/* A STATE is one member's word: the statements in it are judged like everybody's. */
+	replica_urgent(r, a->u.delivered.p, a->u.delivered.n, &e);
 }
 
 static void do_commit(struct replica *r, const struct order_action *a)
@@ -545,6 +489,26 @@ int replica_propose(struct replica *r, u16 type, const void *body, size_t n)
 	return 0;
 }
 
+int replica_yield(struct replica *r, struct err *e)
+{
+	struct order_actions acts;
+	int rc = r->order ? order_yield(r->order, loop_now(r->cfg.loop), &acts) : -DSI_EROLE;
+
+	assert(!r->stepping);
+	if (!rc)
+		replica_run(r, &acts);
+	switch (rc) {
+	case 0:
+		return 0;
+	case -DSI_ENOTSAFE:
+		return err_set(e, rc, "no standby server is present: nobody could take over");
+	case -DSI_EAGAIN:
+		return err_set(e, rc, "the view is not live here: no server leads a majority now");
+	default:
+		return err_set(e, rc, "this server is not active");
+	}
+}
+
 bool replica_proposing(const struct replica *r)
 {
 	return r->proposals;
@@ -670,7 +634,7 @@ int replica_join(struct replica *r, struct err *e)
 				 .bodies_present = env_bodies_present, .read_entry = env_read_entry,
 				 .nid_dead = env_nid_dead, .verify_entry = env_verify_entry,
 				 .verify_promise = env_verify_promise, .term_promises = env_term_promises,
-				 .changes_voters = env_changes_voters, .urgent = env_urgent };
+				 .changes_voters = env_changes_voters, .urgent = urgent_list, .timely = env_timely };
 	struct entry tail;
 	size_t len;
 	const u8 *p = log_entry(r->log, log_tail(r->log), &len);
@@ -810,19 +774,19 @@ void replica_free(struct replica *r)
 {
 	if (!r)
 		return;
+	r->closing = true;
+	direct_free(r->direct); /* ends the calls of learning, which must find their timer and fetches */
 	learn_free(r);
 	if (r->backend)
 		r->backend->free(r->backend);
 	session_free(r->session);
 	order_free(r->order);
-	direct_free(r->direct);
 	if (r->log)
 		log_close(r->log);
 	loop_timer_free(r->tick);
 	state_free(r->state);
 	arena_fini(&r->arena);
-	while (r->n_urgent)
-		free((void *)r->urgent[--r->n_urgent].p);
+	urgent_free(r);
 	while (r->proposals) {
 		struct proposal *p = r->proposals;
 
@@ -840,6 +804,24 @@ u32 replica_nid(const struct replica *r)
 const struct state *replica_state(const struct replica *r)
 {
 	return r->state;
+}
+
+struct state *replica_state_ahead(struct replica *r)
+{
+	struct state *c = state_clone(r->state);
+	u64 tail = log_tail(r->log);
+
+	for (u64 i = r->state->applied + 1; c && i <= tail; i++) {
+		struct entry e;
+		size_t len;
+		const u8 *p = log_entry(r->log, i, &len);
+
+		if (!p || entry_decode(&e, p, len) || state_preview_apply(c, &e)) {
+			state_free(c);
+			return NULL;
+		}
+	}
+	return c;
 }
 
 struct log *replica_log(struct replica *r)

@@ -106,6 +106,8 @@ static void on_learnt(void *ctx, int code, const struct direct_peer *peer, const
 	struct rbuf in;
 
 	r->learning = false;
+	if (r->closing)
+		return;
 	if (code) {
 		r->learn_next++;
 		learn_again(r, 0);
@@ -190,6 +192,8 @@ static void on_fetched(void *ctx, int code, const struct direct_peer *peer, cons
 	struct rbuf in;
 	u32 count = 0;
 
+	if (r->closing)
+		return;
 	if (!code) {
 		rbuf_init(&in, p, n);
 		rbuf_u64(&in);
@@ -271,6 +275,8 @@ static void on_part(void *ctx, int code, const struct direct_peer *peer, const u
 	struct rbuf in;
 
 	(void)peer;
+	if (f->r->closing)
+		return;
 	rbuf_init(&in, p, n);
 	u64 size = code ? 0 : rbuf_u64(&in);
 

@@ -95,11 +95,13 @@ admin() { # NODE ARGS...
 	on "$node" dsi-admin "$@"
 }
 
-# jq over a document of dsi-admin
+# jq over a document of dsi-admin; no document (no daemon, a wrong verb) is no answer, not a true one
 ask() { # NODE FILTER VERB...
-	local node=$1 filter=$2
+	local node=$1 filter=$2 doc
 	shift 2
-	on "$node" dsi-admin "$@" --output-as=json | jq -er "$filter"
+	doc=$(on "$node" dsi-admin "$@" --output-as=json)
+	[[ $doc ]] || return 1
+	jq -er "$filter" <<<"$doc"
 }
 
 service_start() { # NODE SERVICE...

@@ -16,7 +16,7 @@ cluster_made() {
 	check "n1 enrols" enrol n1
 	check "n1 starts" service_start n1 dsid
 	check_until 90 "three voters" voters_are n2 3
-	check "a used token is refused" used_token_refused
+	check "a used token is refused, with the reason" used_token_refused
 	check "server active on n2, standby on n3" ask n2 '.server.active == "n2" and .server.standby == ["n3"]' status
 }
 
@@ -153,7 +153,7 @@ node_thrown_out() {
 	check_until 20 "its live connection is cut" connection_gone
 	check "nginx (n1) -> redis (n3): refused" proxy_refused
 	check "an unlabelled try from n1 is refused" on n1 sh -c '! timeout 10 redis-cli -h 10.77.0.3 ping 2>/dev/null | grep -q PONG'
-	check "n1 is no member any more" ask n2 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 1' nodes
+	check "n1 is no member any more" ask n2 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 1' node list
 	check "root on n1 cannot revoke anyone" on n1 sh -c '! dsi-admin revoke-node n3 --reason mine'
 	check_until 30 "the other two go on" voters_are n2 2
 	check_until 60 "n1 is off the ring: two members without it" cluster_is n2 "2 Yes"
@@ -173,7 +173,7 @@ node_readmitted() {
 	check "n1 starts" service_start n1 dsid
 	check_until 90 "three of three voters" voters_are n2 3
 	check "n1 has a new number, the old one stays dead" \
-		ask n2 '[.nodes[] | select(.name == "n1") | .status] == ["revoked", "bound"]' nodes
+		ask n2 '[.nodes[] | select(.name == "n1") | .status] == ["revoked", "bound"]' node list
 	check_until 30 "nginx (n1) -> redis (n3) works again" proxy_ping
 }
 
@@ -183,7 +183,7 @@ again() {
 		admin "$1" enroll --again --token - --address "10.77.0.${1#n}:5410" <"$JOB_LOG/token.again"
 }
 old_key_refused() { # a readmission opens the name, not the key
-	ask n2 '[.nodes[] | select(.name == "n1" and .status == "bound")] | length == 0' nodes
+	ask n2 '[.nodes[] | select(.name == "n1" and .status == "bound")] | length == 0' node list
 }
 
 revoke() { # NODE

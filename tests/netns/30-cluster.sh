@@ -32,7 +32,7 @@ check "nothing changed" committed_everywhere 1
 
 row "verdict: n1 thrown out, readmitted with a new number"
 check "revoke-node n1" revoke n1
-check "n1 is revoked" ask n2 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 1' nodes
+check "n1 is revoked" ask n2 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 1' node list
 check_until 20 "two voters go on" voters_are n2 2
 check "revoking one of the last two is refused, with the arithmetic" on n2 sh -c '! dsi-admin revoke-node n3 --reason x 2>&1'
 check "readmission" readmit n1
