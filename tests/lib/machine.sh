@@ -24,7 +24,7 @@ machine_services() {
 		systemctl list-unit-files --state=enabled --no-legend | awk '{ print $1 }'
 	fi
 	local pid
-	for pid in $(ps -eo pid=,stat=,comm= | awk '$2 !~ /^Z/ && $3 ~ /^(corosync|dsid|dsi-ss|nginx|redis-server|qemu-system.*|virtiofsd)$/ { print $1 }'); do
+	for pid in $(ps -eo pid=,stat=,comm= | awk '$2 !~ /^Z/ && $3 ~ /^(corosync|dsid|dsi-ss|nginx|redis-server)$/ { print $1 }'); do
 		grep -qz '^DSI_LAB_ID=' "/proc/$pid/environ" 2>/dev/null || cat "/proc/$pid/comm" 2>/dev/null
 	done | sort
 }
