@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/privsep.h"
+#include "lib/sandbox.h"
 
 static const u64 MS = 1000000;
 enum { SWEEP_MS = 500, RETRY_MS = 5000, ENGINE_QUEUE = 4 << 20, EVENTS_PER_TURN = 256 };
@@ -224,7 +225,7 @@ static int monitor_open(struct monitor *m, struct err *e)
 	}
 	if (!rc)
 		rc = link_send(m->engine, true, UP_KERNEL, 0, &m->kernel, sizeof(m->kernel), -1);
-	return rc;
+	return rc ? rc : sandbox_enter(SANDBOX_MONITOR, e);
 }
 
 int monitor_run(const struct dsid_conf *conf)
