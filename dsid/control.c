@@ -160,7 +160,7 @@ static void on_stored(void *ctx, u64 value, int code)
 {
 	struct upload *u = ctx;
 
-	have(u->rq, code, code == -DSI_ENOSPC ? "no space left for the policy image" : NULL, u->data.len);
+	have(u->rq, code, code == -DSI_ENOSPC ? "no space left for the policy image: free some below " PATH_DSID_LOG : NULL, u->data.len);
 	upload_free(u);
 }
 

@@ -99,15 +99,19 @@ static void on_image(void *ctx, int code)
 {
 	struct held *h = ctx;
 	struct server *s = h->s;
-	char text[160];
+	char text[LIM_PATH + 160];
 
 	h->fetching = false;
 	if (!code) {
 		held_again(s, h);
 		return;
 	}
-	snprintf(text, sizeof(text), "the policy's image cannot be had from %s: %s",
-		 server_node_name(s, h->blob_from ? h->blob_from : h->from.nid), err_text(code));
+	if (code == -DSI_ENOSPC)
+		snprintf(text, sizeof(text), "server %s has no space left for the policy's image: free some below %s", s->conf.node,
+			 s->conf.log_dir);
+	else
+		snprintf(text, sizeof(text), "the policy's image cannot be had from %s: %s",
+			 server_node_name(s, h->blob_from ? h->blob_from : h->from.nid), err_text(code));
 	log_warning("policy refused: %s", text);
 	answer(s, h->request, code, text);
 	held_free(h);
