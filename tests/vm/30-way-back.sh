@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck disable=SC2317,SC2016
-# timeout: 900
+# timeout: 1200
 # DSI against root on its own node, and the ways back, on one machine that enforces: the guard goes on with the first
 # policy and lets enrolment and upgrades through; accounts are changed as ever; dsi=permissive, dsi=off and a kernel
 # without BPF LSM start, and say so.
