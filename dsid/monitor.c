@@ -103,7 +103,8 @@ static void on_retry(void *ctx)
 
 	if (!m->in_set && !kern_labels_retry(m->kern, &fixed, &e) && fixed) {
 		log_info("%u paths of the policy are there now", fixed);
-		monop_guard_follow(m);
+		if (kern_state(m->kern)->guard != DSI_GUARD_ON) /* only a policy ends it, not a path that went away */
+			monop_guard_follow(m);
 	}
 	if (mapset_missing(m->kern, 0, &miss))
 		loop_timer_set(m->retry_timer, RETRY_MS * MS);

@@ -76,8 +76,9 @@ static bool is_file(const char *path)
 	return !stat(path, &s) && !S_ISDIR(s.st_mode);
 }
 
-/* Nothing is there: its name is labelled all the same, so that what is made under it (/etc/shadow+) has its type
- * from the first moment. It stays missing: a directory has to be labelled as such when it comes. */
+/* Nothing is there: its name is known all the same, so that what is made under it (/etc/shadow+, a program that is
+ * being replaced) has its type or enters its context from the first moment. It stays missing: a directory has to be
+ * labelled as such when it comes. */
 static void pending_expect(struct pending *p)
 {
 	char dir[DSI_PATH_LEN], real[PATH_MAX], *slash;
@@ -101,7 +102,7 @@ static void pending_open(struct pending *p)
 	memset(p->name, 0, sizeof(p->name));
 	if (!realpath(p->path, real)) {
 		p->error = errno;
-		if (p->error == ENOENT && p->kind == DSI_REC_LABEL)
+		if (p->error == ENOENT)
 			pending_expect(p);
 		return;
 	}
@@ -265,8 +266,8 @@ static int make_maps(struct mapset *m, struct err *e)
 		LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = set_maps[i].flags);
 		u32 n = i == SET_PORTS ? 1 : MAX(m->head.counts[set_maps[i].kind], 1u);
 
-		if (i == SET_EXECS) /* files that are labelled by name lie there too */
-			n += 2 * m->head.counts[DSI_REC_LABEL]; /* once as expected, once as found behind a link */
+		if (i == SET_EXECS) /* files that are labelled by name lie there too; twice: as expected, as found behind a link */
+			n = 2 * (n + m->head.counts[DSI_REC_LABEL]);
 
 		/* missing paths may be found later, nodes may join later */
 		if (i == SET_NCLASSES)
@@ -737,7 +738,7 @@ u32 kern_exec_entry(struct kern *k, const struct mapset *m, const char *path, u3
 	if (!m && !k->state->active)
 		return 0;
 	pending_open(&p);
-	if (p.error || kern_name_fd(k, p.fd, &where, NULL)) {
+	if (p.fd < 0 || kern_name_fd(k, p.fd, &where, NULL)) {
 		if (p.fd >= 0)
 			close(p.fd);
 		return 0;

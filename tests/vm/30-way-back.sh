@@ -32,7 +32,7 @@ policies() {
 	sh_ "rm -rf /var/lib/p && mkdir -p /var/lib/p && cp -r $BASE /var/lib/p/one && cp -r $BASE /var/lib/p/none"
 	on n1 sh -c 'cat >/var/lib/p/one/40-probe.dsp' <<-'EOF'
 		policy "way-back" { mode enforcing; }
-		domain probe { exec /usr/local/bin/probe-cat, /usr/local/bin/probe-mv, /usr/local/bin/probe-ln; }
+		domain probe { exec /usr/local/bin/probe-cat, /usr/local/bin/probe-mv, /usr/local/bin/probe-ln, /usr/local/bin/probe-late; }
 		allow probe { base_read root_home }:file { read };
 		allow probe system:file { map };
 		allow probe { null_devices terminals run }:file { read write };
@@ -85,6 +85,7 @@ check "userdel" sh_ 'userdel -r worker 2>/dev/null; ! grep -q ^worker: /etc/shad
 check "after all that, confined: still not /etc/shadow" refused '/usr/local/bin/probe-cat /etc/shadow'
 check "nor its copies" refused '/usr/local/bin/probe-cat /etc/shadow- || /usr/local/bin/probe-cat /etc/gshadow-'
 check "nor a name that comes later" refused 'cp /etc/shadow /etc/nshadow && /usr/local/bin/probe-cat /etc/nshadow'
+check "a program that is installed later is confined at once" sh_ 'cp /bin/cat /usr/local/bin/probe-late && ! /usr/local/bin/probe-late /etc/shadow 2>/dev/null'
 check "confined: nothing renamed onto it" refused 'cp /etc/passwd /etc/mine && /usr/local/bin/probe-mv -f /etc/mine /etc/shadow'
 check "nor it away, nor linked" refused '/usr/local/bin/probe-mv /etc/shadow /etc/mine2 || /usr/local/bin/probe-ln /etc/shadow /etc/mine3'
 check "what confines it is the type: elsewhere in /etc it renames" sh_ '/usr/local/bin/probe-mv -f /etc/mine /etc/mine4'
@@ -100,17 +101,21 @@ check_until 60 "n1 serves" served
 check "the new program runs" sh_ 'case $(readlink /proc/$(systemctl show -P MainPID dsid)/exe) in /usr/sbin/dsid) ;; *) exit 1 ;; esac'
 check_until 10 "guarded" local_is '.guard == true and .mode == "enforcing"'
 check "version 4" push 4 /var/lib/p/one
+check "a policy that comes while the file is away" sh_ 'mv /usr/sbin/dsid /usr/sbin/dsid.away'
+check "version 5" push 5 /var/lib/p/one
+check "does not take the guard off" local_is '.guard == true'
+check "the file is back" sh_ 'mv /usr/sbin/dsid.away /usr/sbin/dsid'
 check "the guard guards" refused 'touch /etc/dsi/x || kill -9 $(pidof dsid)'
 
 row "a policy without the context dsi takes the guard off, said aloud, and dsid goes on"
 pid=$(main_pid)
-check "version 5" push 5 /var/lib/p/none
+check "version 6" push 6 /var/lib/p/none
 check "the dsi-admin that pushed it saw it through" grep -q "is log entry" "$JOB_LOG/push"
 check_until 10 "off" local_is '.guard == false and .mode == "enforcing"'
 check "said" sh_ 'journalctl -b -u dsid | grep -q "guard: OFF"'
 check "and in status" sh_ 'dsi-admin status | grep -q "guard OFF"'
 check "root may write" sh_ 'echo "# again" >>/etc/dsi/dsid.conf'
-check "version 6 gives it back" push 6 /var/lib/p/one
+check "version 7 gives it back" push 7 /var/lib/p/one
 check_until 10 "on" local_is '.guard == true'
 assert_eq "$pid" "$(main_pid)" "the same dsid through all of it"
 check "the guard guards" refused 'touch /etc/dsi/x || kill -9 $(pidof dsid)'
