@@ -22,6 +22,8 @@ push() { # VERSION DIRECTORY
 	on n1 dsi-admin policy push "$2" >"$JOB_LOG/push" 2>&1 || { cat "$JOB_LOG/push"; return 1; }
 	wait_until 30 enforcing "$1" || { admin n1 status; return 1; }
 }
+OPEN_MAP='perl -e "\$p = qq(/sys/fs/bpf/dsi/maps/state\0); \$a = pack(q(QLL), unpack(q(Q), pack(q(p), \$p)), 0, 0);
+	exit(syscall(321, 7, \$a, length \$a) < 0 ? 1 : 0)"' # BPF_OBJ_GET
 main_pid() { on n1 systemctl show -P MainPID dsid; }
 
 # Programs that a policy confines: the root is made anew at each boot.
@@ -58,6 +60,7 @@ probes && policies
 pid=$(main_pid)
 check "off while there is no policy" local_is '.guard == false and .mode == "enforcing"'
 check "root may write /etc/dsi meanwhile" sh_ 'echo "# made by the test" >>/etc/dsi/dsid.conf'
+check "and open DSI's maps" sh_ "$OPEN_MAP"
 check "version 1" push 1 /var/lib/p/one
 check_until 10 "on" local_is '.guard == true'
 assert_eq "$pid" "$(main_pid)" "the same dsid"
@@ -66,9 +69,7 @@ check "nor make, move or remove files there" refused 'touch /etc/dsi/x || mv /et
 check "nor in the log's directory" refused 'touch /var/lib/dsi/dsid/x || rm -rf /var/lib/dsi/dsid/blobs'
 check "nor remove a pin" refused 'rm -f /sys/fs/bpf/dsi/links/dsi_file_open'
 check "nor kill dsid or dsi-ss" refused 'kill -9 $(pidof dsid) || kill -STOP $(pidof dsi-ss)'
-check "nor open a map by bpf()" refused '
-	perl -e "\$p = qq(/sys/fs/bpf/dsi/maps/state\0); \$a = pack(q(QLL), unpack(q(Q), pack(q(p), \$p)), 0, 0);
-		exit(syscall(321, 7, \$a, length \$a) < 0 ? 1 : 0)"'
+check "nor open a map by bpf()" refused "$OPEN_MAP"
 check "nor switch BPF LSM off" refused 'echo 0 >/proc/sys/kernel/ftrace_enabled'
 check "nor by a copy of dsi-admin" refused 'cp /usr/sbin/dsi-admin /tmp/adm && /tmp/adm operator key --out /etc/dsi/x'
 check "an operator's key is a person's to move" sh_ 'cp /etc/dsi/operators/default.key /etc/dsi/operators/copy && rm /etc/dsi/operators/copy'
