@@ -58,6 +58,7 @@ struct engine {
 int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd); /* body of the process */
 void engine_sync(struct engine *g); /* bring the kernel up to the state, soon */
 u32 engine_mode(const struct engine *g); /* enum node_mode */
+const char *engine_detail(const struct engine *g); /* why this node does not enforce, or what is wrong; "" */
 void engine_isolate(struct engine *g, u32 nid, bool on); /* this node's kernel alone refuses that node */
 const char *engine_node_name(const struct engine *g, u32 nid);
 

@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/privsep.h"
+#include "lib/sandbox.h"
 
 static const u64 MS = 1000000;
 enum { SWEEP_MS = 500, RETRY_MS = 5000, ENGINE_QUEUE = 4 << 20, EVENTS_PER_TURN = 256 };
@@ -100,8 +101,11 @@ static void on_retry(void *ctx)
 	struct err e = { 0 };
 	u32 fixed = 0;
 
-	if (!m->in_set && !kern_labels_retry(m->kern, &fixed, &e) && fixed)
+	if (!m->in_set && !kern_labels_retry(m->kern, &fixed, &e) && fixed) {
 		log_info("%u paths of the policy are there now", fixed);
+		if (kern_state(m->kern)->guard != DSI_GUARD_ON) /* only a policy ends it, not a path that went away */
+			monop_guard_follow(m);
+	}
 	if (mapset_missing(m->kern, 0, &miss))
 		loop_timer_set(m->retry_timer, RETRY_MS * MS);
 }
@@ -217,14 +221,11 @@ static int monitor_open(struct monitor *m, struct err *e)
 	rc = start_children(m, e);
 	if (!rc)
 		rc = kernel_watch(m, e);
-	if (!rc && m->kern) {
-		kern_label_task(m->kern, (u32)getpid(), DSI_SID_DSI, e);
-		if (m->conf.guard && kern_guard_set(m->kern, DSI_GUARD_ON, e))
-			log_warning("guard: %s", e->text);
-	}
 	if (!rc)
 		rc = link_send(m->engine, true, UP_KERNEL, 0, &m->kernel, sizeof(m->kernel), -1);
-	return rc;
+	if (!rc && m->kern)
+		monop_guard_follow(m); /* the policy that an earlier dsid left in force */
+	return rc ? rc : sandbox_enter(SANDBOX_MONITOR, e);
 }
 
 int monitor_run(const struct dsid_conf *conf)

@@ -38,5 +38,7 @@ int monitor_run(const struct dsid_conf *conf); /* body of the first process; ret
 /* monop_root.c: one request from the engine. false: it broke the table, end it. */
 bool monop_serve(struct monitor *m, u16 op, u32 id, const u8 *p, size_t n);
 void monop_kernel_fill(struct monitor *m); /* m->kernel from the kernel */
+/* Guard on where the configuration wants it and the policy in force lets dsid through it, off where not; both said. */
+void monop_guard_follow(struct monitor *m);
 
 #endif

@@ -72,6 +72,8 @@ struct monop_kernel {
 	u32 mode;        /* enum dsi_mode in force */
 	u32 adopted;
 	u32 n_rules;
+	u32 guard;       /* enum dsi_guard */
+	u32 zero;
 	u64 policy_version;
 	u8 digest[32];
 	char text[768];  /* what is missing and what to add; "" when it can enforce */

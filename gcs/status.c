@@ -146,9 +146,9 @@ json_t *status_document(const struct status_input *in)
 	json_object_set_new(o, "server", server_part(in));
 	json_object_set_new(o, "policy", policy_part(in));
 	if (l)
-		json_object_set_new(o, "local", json_pack("{s:s, s:I, s:s, s:I, s:I}", "mode",
+		json_object_set_new(o, "local", json_pack("{s:s, s:I, s:s, s:b, s:I, s:I}", "mode",
 							  mode_name[MIN(l->mode, (u32)MODE_ENFORCING)], "policy",
-							  (json_int_t)l->policy, "detail", l->detail, "lease_ms",
+							  (json_int_t)l->policy, "detail", l->detail, "guard", l->guard, "lease_ms",
 							  (json_int_t)l->lease_ms, "events_lost",
 							  (json_int_t)l->events_lost));
 	json_object_set(o, "nodes", json_object_get(nodes, "nodes"));

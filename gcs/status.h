@@ -25,7 +25,8 @@ struct status_input {
 struct status_local { /* of the node's own kernel */
 	u32 mode;
 	u64 policy;
-	const char *detail;
+	const char *detail; /* why not enforcing, or what is wrong; "" */
+	bool guard;         /* DSI's own files, pins and processes are guarded */
 	u64 lease_ms;
 	u64 events_lost;
 };

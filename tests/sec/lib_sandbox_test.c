@@ -175,8 +175,24 @@ static int caps_are_bounded(void)
 
 	while (f && fgets(line, sizeof(line), f))
 		sscanf(line, "CapPrm: %llx", &prm);
-	/* CAP_SYS_MODULE 16, CAP_SYS_RAWIO 17, CAP_SYS_BOOT 22, CAP_MKNOD 27, CAP_SETFCAP 31, CAP_MAC_ADMIN 33 */
-	return prm & (1ull << 16 | 1ull << 17 | 1ull << 22 | 1ull << 27 | 1ull << 31 | 1ull << 33) ? 1 : FINE;
+	/* CAP_SETGID 6, CAP_SETUID 7, CAP_SETPCAP 8, CAP_SYS_MODULE 16, CAP_SYS_RAWIO 17, CAP_SYS_PTRACE 19, CAP_SYS_BOOT 22,
+	 * CAP_MKNOD 27, CAP_SETFCAP 31, CAP_MAC_ADMIN 33 */
+	return prm & (7ull << 6 | 1ull << 16 | 1ull << 17 | 1ull << 19 | 1ull << 22 | 1ull << 27 | 1ull << 31 | 1ull << 33) ? 1 : FINE;
+}
+
+/* A job of root's that the monitor starts: it runs, and no privilege comes back with it. */
+static int starts_a_program(void)
+{
+	int status, pid = fork();
+
+	if (!pid)
+		execl("/bin/sh", "sh", "-c", "exec grep -q '^Seccomp:.*2' /proc/self/status", (char *)NULL);
+	return pid < 0 || waitpid(pid, &status, 0) != pid || status ? 1 : FINE;
+}
+
+static int becomes_somebody(void)
+{
+	return setuid(65534) ? FINE : 1;
 }
 
 START_TEST(monitor_keeps_only_its_capabilities)
@@ -187,6 +203,13 @@ START_TEST(monitor_keeps_only_its_capabilities)
 	}
 	ck_assert_int_eq(confined(SANDBOX_MONITOR, caps_are_bounded), FINE);
 	ck_assert_int_eq(confined(SANDBOX_MONITOR, keeps_nothing), FINE);
+	if (sanitized())
+		return;
+	ck_assert_int_eq(confined(SANDBOX_MONITOR, starts_a_program), FINE);
+	ck_assert_int_eq(confined(SANDBOX_MONITOR, mounts), 1000 + SIGSYS);
+	ck_assert_int_eq(confined(SANDBOX_MONITOR, traces), 1000 + SIGSYS);
+	ck_assert_int_eq(confined(SANDBOX_MONITOR, writes_other_memory), 1000 + SIGSYS);
+	ck_assert_int_eq(confined(SANDBOX_MONITOR, becomes_somebody), 1000 + SIGSYS);
 }
 END_TEST
 
