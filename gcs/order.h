@@ -75,8 +75,8 @@ struct order_env {
 	u32 (*term_promises)(void *ctx, const struct entry *e, u32 ret[LIM_VOTERS]);
 	/* Would this entry change the voter set? One change at a time. NULL: by type. */
 	bool (*changes_voters)(void *ctx, const struct entry *e);
-	/* Is the date of an entry near enough to our clock? Asked of what others wrote, except where a majority told that it
-	 * is committed: authors date entries, and could so make what expires expire; while who has the wrong clock itself
+	/* Is the date of an entry near enough to our clock? Asked of new entries of a term, except where a majority told that
+	 * it is committed: authors date entries, and could so make what expires expire; while who has the wrong clock itself
 	 * must follow. NULL: always. */
 	bool (*timely)(void *ctx, const struct entry *e);
 	/* Statements for STATE.urgent: unexpired verdicts and depositions delivered here, not yet committed. Valid

@@ -130,8 +130,7 @@ static bool env_timely(void *ctx, const struct entry *e)
 	if (!r->clock_alarm_at || loop_boottime() >= r->clock_alarm_at + CLOCK_ALARM_NS) {
 		r->clock_alarm_at = loop_boottime();
 		replica_alarm(r, 2, "clock", "clock differs: entry %llu is dated %lld s from our time by node %u; not acknowledged "
-			      "here until a majority has committed it: set the clock of the one that is wrong, or hand over "
-			      "(dsi-admin failover)", (unsigned long long)e->index,
+			      "here until a majority has committed it: set the clock of the one that is wrong", (unsigned long long)e->index,
 			      (long long)((int64_t)(e->wall_ms - now) / 1000), e->author_nid);
 	}
 	return false;
