@@ -376,11 +376,13 @@ static void do_urgent(struct replica *r, const struct order_action *a)
 
 static void do_commit(struct replica *r, const struct order_action *a)
 {
+	u64 before = r->state->applied;
 	int rc = replica_apply_to(r, a->u.commit.index, true);
 
 	if (rc)
 		replica_alarm(r, 3, "log", "entry %llu cannot be applied: %s", (unsigned long long)a->u.commit.index,
 			      err_text(rc));
+	prove_committed(r, before);
 	log_commit_hint(r->log, r->state->applied);
 }
 
@@ -575,12 +577,13 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 	struct replica *r = ctx;
 	struct order_actions acts;
 
-	(void)raw, (void)raw_len;
 	if (info->type >= MSG_SUBMIT) {
 		if (r->ops->message)
 			r->ops->message(r->ctx, from, info, body);
 		return;
 	}
+	if (info->type == MSG_ACK)
+		prove_noted(r, from->nid, body, raw, raw_len);
 	order_message(r->order, loop_now(r->cfg.loop), from->member, from->nid, from->role, info->type, body, &acts);
 	replica_run(r, &acts);
 	if (info->type == MSG_HELLO && r->ops->message)
@@ -704,30 +707,6 @@ int replica_join(struct replica *r, struct err *e)
 
 /* --- life ------------------------------------------------------------------------------------------------ */
 
-/* During learning, before order exists: verified against the state so far, appended, not voted for. */
-int replica_store_entry(struct replica *r, const u8 *p, size_t n)
-{
-	struct err err = { 0 };
-	struct entry e, tail;
-	size_t len;
-	const u8 *last;
-	int rc = entry_decode(&e, p, n);
-
-	if (rc)
-		return rc;
-	if (e.index != log_tail(r->log) + 1)
-		return e.index <= log_tail(r->log) ? 0 : -DSI_ETRUNC;
-	last = log_entry(r->log, e.index - 1, &len);
-	if (!last || entry_decode(&tail, last, len) || memcmp(tail.hash, e.prev, sizeof(e.prev)))
-		return -DSI_ECONFLICT;
-	rc = state_verify_entry(r->state, &e, &err);
-	if (rc) {
-		replica_alarm(r, 2, "learn", "entry %llu refused: %s", (unsigned long long)e.index, err.text);
-		return rc;
-	}
-	return log_append(r->log, e.index, p, n, NULL, NULL);
-}
-
 static int load_genesis(struct replica *r, struct err *e)
 {
 	u8 *p;
@@ -803,7 +782,7 @@ int replica_start(struct replica *r, struct err *e)
 	if (rc)
 		return rc;
 	r->nid = replica_find_nid(r);
-	return learn_start(r) ? err_set(e, -DSI_ENOMEM, "learning") : 0;
+	return prove_start(r) || learn_start(r) ? err_set(e, -DSI_ENOMEM, "learning") : 0;
 }
 
 void replica_free(struct replica *r)
@@ -816,6 +795,7 @@ void replica_free(struct replica *r)
 	session_free(r->session);
 	order_free(r->order);
 	direct_free(r->direct);
+	prove_free(r);
 	if (r->log)
 		log_close(r->log);
 	loop_timer_free(r->tick);

@@ -3,7 +3,9 @@
 #ifndef DSI_GCS_REPLICA_IMPL_H
 #define DSI_GCS_REPLICA_IMPL_H
 
+#include "gcs/proof.h"
 #include "gcs/replica.h"
+#include "gcs/stage.h"
 
 enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, URGENT_MAX = 16 };
 #define META_STALE "stale-disk" /* non-empty: this disk's vote waits until a majority has told it again */
@@ -36,6 +38,7 @@ struct replica {
 	struct loop_timer *learn_timer;
 	u32 learn_next;          /* index into candidates */
 	bool learning;
+	struct stage *stage;     /* shown by the source asked last, not proven yet; NULL none */
 	u32 fetch_nid;           /* whom ORDER_FETCH asked last */
 	struct blob_hint hint[BLOB_HINTS];
 	u32 n_hint, hint_next;
@@ -46,6 +49,16 @@ struct replica {
 	bool recheck;            /* suspensions or ranks changed: tell order when the step is over */
 	struct blob urgent[URGENT_MAX]; /* statements delivered, not committed: for STATE.urgent */
 	u32 n_urgent;
+	/* commit proofs */
+	struct proof_book book;
+	struct {
+		u64 index;       /* what the newest shows; 0 none */
+		u8 *p;
+		size_t n;
+		u64 row;         /* in the log, to be replaced by a newer one; 0 none */
+		u64 kept;        /* last one stored for good */
+	} proof;
+	struct loop_timer *proof_timer;
 	struct gcs_ring view_ring;
 	struct arena arena;      /* of the step */
 };
@@ -54,7 +67,6 @@ struct replica {
 void replica_run(struct replica *r, const struct order_actions *acts);
 int replica_apply_to(struct replica *r, u64 index, bool live);
 int replica_join(struct replica *r, struct err *e);
-int replica_store_entry(struct replica *r, const u8 *p, size_t n); /* learning: verify, append, no vote */
 u32 replica_find_nid(const struct replica *r);
 void replica_alarm(struct replica *r, u32 severity, const char *kind, const char *fmt, ...) DSI_PRINTF(4, 5);
 
@@ -65,6 +77,14 @@ void learn_soon(struct replica *r); /* we met something we do not know: ask agai
 void learn_entries(struct replica *r, u32 nid, u64 from, u64 to); /* ORDER_FETCH */
 void learn_bodies(struct replica *r, u32 nid, u64 index);         /* ORDER_BODIES */
 void learn_free(struct replica *r);
+
+/* replica_proof.c */
+int prove_start(struct replica *r);
+void prove_free(struct replica *r); /* before the log closes */
+void prove_noted(struct replica *r, u32 nid, const struct body_ack *ack, const u8 *raw, size_t n);
+void prove_committed(struct replica *r, u64 before); /* applied went on from before, by what the stream shows */
+void prove_learnt(struct replica *r, u64 before, const struct blob *proof); /* likewise, by this proof */
+void prove_serve(struct replica *r, struct direct_request *rq, const u8 *p, size_t n); /* DIRECT_PROVEN */
 
 /* replica_serve.c */
 extern const struct direct_ops replica_direct_ops;

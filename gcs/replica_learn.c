@@ -3,9 +3,9 @@
  * Learning over the direct leg: the log before the ordered leg is joined, entries that order asks for, and
  * the blobs that entries name.
  *
- * Must never: take an entry that does not chain from ours and verify; call a blob complete whose SHA-256 is
- * not its name. A source's word for its commit point is believed only while we are not yet a member of the
- * ordered leg (doc/order.md, "Learning"); afterwards commit is what the stream shows.
+ * Must never: take an entry that does not chain from ours and verify; apply one that no majority of voters, as our
+ * own log names them, acknowledged; call a blob complete whose SHA-256 is not its name. Once we are a member of the
+ * ordered leg commit is what the stream shows.
  */
 #include "gcs/replica_impl.h"
 
@@ -73,36 +73,111 @@ static void learn_again(struct replica *r, u64 after_ms)
 	loop_timer_set(r->learn_timer, after_ms * MS + 1);
 }
 
-/* One answer while order does not exist: append and apply what the source says is committed. */
-static void learn_boot(struct replica *r, const struct blob *v, u32 n, u64 commit)
+/* What one source showed is nothing to the next: it begins where our own state ends. */
+static void learn_elsewhere(struct replica *r, u64 after_ms)
 {
-	u64 before = log_tail(r->log);
-
-	for (u32 i = 0; i < n; i++) {
-		struct entry e;
-
-		if (entry_decode(&e, v[i].p, v[i].n) || e.index > commit)
-			break;
-		if (replica_store_entry(r, v[i].p, v[i].n) || replica_apply_to(r, log_tail(r->log), false))
-			break;
-	}
-	log_commit_hint(r->log, r->state->applied);
-	r->nid = replica_find_nid(r);
-	r->learnt |= log_tail(r->log) > before;
-	if (log_tail(r->log) > before && log_tail(r->log) < commit)
-		learn_again(r, 0); /* same source, next part */
-	else if (r->nid && log_tail(r->log) >= commit)
-		join_now(r);
-	else {
-		r->learn_next++;
-		learn_again(r, r->nid ? 0 : LEARN_RETRY_MS);
-	}
+	stage_free(r->stage);
+	r->stage = NULL;
+	r->learn_next++;
+	learn_again(r, after_ms);
 }
 
+/* Proven up to index: from now on it is our log's. What of ours stands in its way was never committed. */
+static int learn_take(struct replica *r, u64 index, const struct blob *proof)
+{
+	u64 before = r->state->applied;
+	int rc = 0;
+
+	for (u64 i = before + 1; i <= index && !rc; i++) {
+		size_t n, own_n;
+		const u8 *p = stage_read(r->stage, i, &n), *own = log_entry(r->log, i, &own_n);
+
+		if (!own || own_n != n || memcmp(own, p, n))
+			rc = log_append(r->log, i, p, n, NULL, NULL);
+	}
+	if (!rc)
+		rc = replica_apply_to(r, index, false);
+	if (rc)
+		return rc;
+	log_commit_hint(r->log, index);
+	prove_learnt(r, before, proof);
+	stage_drop(r->stage, index);
+	r->learnt = true;
+	return 0;
+}
+
+/* One answer while order does not exist: stage what the source shows, take what is proven. */
+static int learn_staged(struct replica *r, const struct proven *a)
+{
+	struct blob proof;
+	struct err e = { 0 };
+	u64 index;
+	int rc = 0;
+
+	for (u32 i = 0; i < a->n_entry && rc >= 0; i++)
+		rc = stage_add(r->stage, a->entry[i].p, a->entry[i].n, &e);
+	if (rc < 0)
+		replica_alarm(r, 2, "learn", "entry %llu refused: %s", (unsigned long long)stage_tail(r->stage) + 1, e.text);
+	for (u32 i = 0; i < a->n_proof; i++)
+		if (stage_prove(r->stage, a->proof[i].p, a->proof[i].n, i + 1 == a->n_proof))
+			return -DSI_ENOMEM;
+	while (stage_step(r->stage, &index, &proof)) {
+		int code = learn_take(r, index, &proof);
+
+		if (code) {
+			replica_alarm(r, 3, "log", "entry %llu cannot be applied: %s", (unsigned long long)index, err_text(code));
+			return code;
+		}
+	}
+	return MIN(rc, 0);
+}
+
+/* The source says commit; what counts is how far we came. */
+static void learn_shown(struct replica *r, const struct proven *a)
+{
+	u64 before = r->state->applied, shown = stage_tail(r->stage);
+	int rc = learn_staged(r, a);
+
+	r->nid = replica_find_nid(r);
+	if (!rc && r->state->applied < a->commit && (r->state->applied > before || stage_tail(r->stage) > shown)) {
+		learn_again(r, 0); /* same source, next part */
+		return;
+	}
+	if (r->state->applied < a->commit && !rc)
+		replica_alarm(r, 1, "learn", "a source says that entry %llu is committed and proves it up to %llu",
+			      (unsigned long long)a->commit, (unsigned long long)r->state->applied);
+	if (r->nid && r->state->applied >= a->commit) {
+		join_now(r);
+		return;
+	}
+	learn_elsewhere(r, r->nid ? 0 : LEARN_RETRY_MS);
+}
+
+static void on_shown(void *ctx, int code, const struct direct_peer *peer, const u8 *p, size_t n)
+{
+	struct replica *r = ctx;
+	struct proven *a;
+
+	(void)peer;
+	r->learning = false;
+	if (r->order) {
+		learn_stop(r);
+		return;
+	}
+	a = code ? NULL : malloc(sizeof(*a));
+	if (a && !proven_decode(a, p, n))
+		learn_shown(r, a);
+	else
+		learn_elsewhere(r, 0);
+	free(a);
+}
+
+/* Entries that order has use for: it met somebody it does not know. */
 static void on_learnt(void *ctx, int code, const struct direct_peer *peer, const u8 *p, size_t n)
 {
 	struct blob v[256];
 	struct replica *r = ctx;
+	struct order_actions acts;
 	struct rbuf in;
 
 	r->learning = false;
@@ -112,20 +187,42 @@ static void on_learnt(void *ctx, int code, const struct direct_peer *peer, const
 		return;
 	}
 	rbuf_init(&in, p, n);
-	u64 commit = rbuf_u64(&in);
-
+	rbuf_u64(&in);
 	rbuf_u64(&in);
 	u32 count = split_entries(&in, v, ARRAY_SIZE(v));
 
-	if (!r->order) {
-		learn_boot(r, v, count, commit);
-		return;
-	}
 	learn_stop(r);
-	struct order_actions acts;
-
 	order_fetched(r->order, loop_now(r->cfg.loop), peer ? peer->nid : 0, v, count, &acts);
 	replica_run(r, &acts);
+}
+
+/* The stage begins where our state ends. */
+static bool stage_begin(struct replica *r)
+{
+	struct entry tail;
+	size_t n;
+	const u8 *p;
+
+	if (r->stage)
+		return true;
+	p = log_entry(r->log, r->state->applied, &n);
+	if (p && !entry_decode(&tail, p, n))
+		r->stage = stage_new(r->state, &tail);
+	return r->stage;
+}
+
+static int learn_ask(struct replica *r, const char *address, const u8 *key)
+{
+	u8 rq[16];
+	struct wbuf w;
+
+	if (!r->order && !stage_begin(r))
+		return -DSI_ENOMEM;
+	wbuf_fixed(&w, rq, sizeof(rq));
+	wbuf_u64(&w, (r->order ? log_tail(r->log) : stage_tail(r->stage)) + 1);
+	wbuf_u64(&w, UINT64_MAX);
+	return direct_call(r->direct, address, key, r->order ? DIRECT_ENTRIES : DIRECT_PROVEN, rq, sizeof(rq), CALL_NS,
+			   r->order ? on_learnt : on_shown, r);
 }
 
 /* Ask the next candidate. All asked in vain: a node that knows itself joins with what it has; one that does
@@ -134,9 +231,8 @@ static void learn_next(void *ctx)
 {
 	struct replica *r = ctx;
 	char address[LIM_PATH];
-	u8 key[CRYPTO_PUB], rq[16];
+	u8 key[CRYPTO_PUB];
 	bool keyed;
-	struct wbuf w;
 
 	if (r->learning)
 		return;
@@ -150,14 +246,10 @@ static void learn_next(void *ctx)
 			learn_again(r, LEARN_RETRY_MS);
 		return;
 	}
-	wbuf_fixed(&w, rq, sizeof(rq));
-	wbuf_u64(&w, log_tail(r->log) + 1);
-	wbuf_u64(&w, UINT64_MAX);
 	r->learning = true;
-	if (direct_call(r->direct, address, keyed ? key : NULL, DIRECT_ENTRIES, rq, sizeof(rq), CALL_NS, on_learnt, r)) {
+	if (learn_ask(r, address, keyed ? key : NULL)) {
 		r->learning = false;
-		r->learn_next++;
-		learn_again(r, LEARN_RETRY_MS);
+		learn_elsewhere(r, LEARN_RETRY_MS);
 	}
 }
 
@@ -174,6 +266,8 @@ void learn_stop(struct replica *r)
 {
 	loop_timer_set(r->learn_timer, 0);
 	r->learn_next = 0;
+	stage_free(r->stage);
+	r->stage = NULL;
 }
 
 void learn_soon(struct replica *r)
@@ -414,6 +508,7 @@ void learn_bodies(struct replica *r, u32 nid, u64 index)
 void learn_free(struct replica *r)
 {
 	loop_timer_free(r->learn_timer);
+	stage_free(r->stage);
 	while (r->fetches) {
 		struct fetch *f = r->fetches;
 

@@ -29,6 +29,8 @@ enum {
 	LIM_LINK_FRAME = 128 << 10,/* one frame between two processes of a daemon */
 	LIM_CTL = 1 << 20,         /* one control request or reply (JSON text) */
 	LIM_QUEUE = 4096,          /* messages waiting for the ring */
+	LIM_STAGE = 64 << 20,      /* entries shown by a source, not yet proven committed */
+	LIM_PROOF_EVERY = 1024,    /* entries between two commit proofs that are kept for good */
 };
 
 _Static_assert(LIM_ENTRY_BODY + 8192 <= LIM_BODY, "an entry fits a message body");
