@@ -789,12 +789,13 @@ void replica_free(struct replica *r)
 {
 	if (!r)
 		return;
-	learn_free(r);
+	r->ending = true;
 	if (r->backend)
 		r->backend->free(r->backend);
 	session_free(r->session);
 	order_free(r->order);
 	direct_free(r->direct);
+	learn_free(r);
 	prove_free(r);
 	if (r->log)
 		log_close(r->log);

@@ -45,6 +45,7 @@ struct replica {
 	struct fetch *fetches;
 	struct proposal *proposals; /* waiting for order to take them, in order */
 	bool flushing;
+	bool ending;             /* being freed: answers that end now mean nothing */
 	bool learnt;             /* entries came over the direct leg since start */
 	bool recheck;            /* suspensions or ranks changed: tell order when the step is over */
 	struct blob urgent[URGENT_MAX]; /* statements delivered, not committed: for STATE.urgent */

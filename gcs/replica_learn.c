@@ -160,6 +160,8 @@ static void on_shown(void *ctx, int code, const struct direct_peer *peer, const 
 
 	(void)peer;
 	r->learning = false;
+	if (r->ending)
+		return;
 	if (r->order) {
 		learn_stop(r);
 		return;
@@ -181,6 +183,8 @@ static void on_learnt(void *ctx, int code, const struct direct_peer *peer, const
 	struct rbuf in;
 
 	r->learning = false;
+	if (r->ending)
+		return;
 	if (code) {
 		r->learn_next++;
 		learn_again(r, 0);
@@ -284,6 +288,8 @@ static void on_fetched(void *ctx, int code, const struct direct_peer *peer, cons
 	struct rbuf in;
 	u32 count = 0;
 
+	if (r->ending)
+		return;
 	if (!code) {
 		rbuf_init(&in, p, n);
 		rbuf_u64(&in);
@@ -365,6 +371,8 @@ static void on_part(void *ctx, int code, const struct direct_peer *peer, const u
 	struct rbuf in;
 
 	(void)peer;
+	if (f->r->ending)
+		return;
 	rbuf_init(&in, p, n);
 	u64 size = code ? 0 : rbuf_u64(&in);
 
