@@ -61,6 +61,16 @@ static u32 uncommitted(struct replica *r, struct entry *e, const struct entry **
 	return n;
 }
 
+bool replica_is_voter(const struct replica *r, u32 nid)
+{
+	const struct state *s = r->state;
+
+	for (u32 i = 0; s->n_voters && i < s->voters[s->n_voters - 1].n; i++)
+		if (s->voters[s->n_voters - 1].nid[i] == nid)
+			return true;
+	return false;
+}
+
 static u32 env_voters(void *ctx, struct order_voters ret[2])
 {
 	struct replica *r = ctx;
@@ -147,23 +157,13 @@ static u32 env_term_promises(void *ctx, const struct entry *e, u32 ret[LIM_VOTER
 	return n;
 }
 
-static bool is_voter(const struct replica *r, u32 nid)
-{
-	const struct state *s = r->state;
-
-	for (u32 i = 0; s->n_voters && i < s->voters[s->n_voters - 1].n; i++)
-		if (s->voters[s->n_voters - 1].nid[i] == nid)
-			return true;
-	return false;
-}
-
 static bool env_changes_voters(void *ctx, const struct entry *e)
 {
 	struct replica *r = ctx;
 	u32 target = state_verdict_target(e);
 
 	if (e->type == ENTRY_VERDICT)
-		return is_voter(r, target);
+		return replica_is_voter(r, target);
 	return e->type == ENTRY_VOTER_ADD || e->type == ENTRY_VOTER_REMOVE || e->type == ENTRY_REMOVE ||
 	       e->type == ENTRY_REFORM;
 }
@@ -293,6 +293,7 @@ int replica_apply_to(struct replica *r, u64 index, bool live)
 			take_group_key(r, &e);
 			if (r->ops->applied)
 				r->ops->applied(r->ctx, &e, &res, live);
+			agree_applied(r, &e, live);
 		}
 		free(copy);
 		if (rc)
@@ -577,6 +578,10 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 	struct replica *r = ctx;
 	struct order_actions acts;
 
+	if (info->type == MSG_DIGEST) {
+		agree_message(r, from->nid, body);
+		return;
+	}
 	if (info->type >= MSG_SUBMIT) {
 		if (r->ops->message)
 			r->ops->message(r->ctx, from, info, body);
@@ -655,7 +660,7 @@ static bool stale_disk(struct replica *r)
 	u8 mark[4];
 	size_t n = 0;
 
-	if (r->boot.empty && r->learnt && is_voter(r, r->nid))
+	if (r->boot.empty && r->learnt && replica_is_voter(r, r->nid))
 		log_meta_set(r->log, META_STALE, "1", 1);
 	return !log_meta_get(r->log, META_STALE, mark, sizeof(mark), &n) && n;
 }
@@ -782,7 +787,7 @@ int replica_start(struct replica *r, struct err *e)
 	if (rc)
 		return rc;
 	r->nid = replica_find_nid(r);
-	return prove_start(r) || learn_start(r) ? err_set(e, -DSI_ENOMEM, "learning") : 0;
+	return prove_start(r) || agree_start(r) || learn_start(r) ? err_set(e, -DSI_ENOMEM, "learning") : 0;
 }
 
 void replica_free(struct replica *r)
@@ -800,6 +805,7 @@ void replica_free(struct replica *r)
 	if (r->log)
 		log_close(r->log);
 	loop_timer_free(r->tick);
+	loop_timer_free(r->agree_timer);
 	state_free(r->state);
 	arena_fini(&r->arena);
 	while (r->n_urgent)

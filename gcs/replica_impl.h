@@ -3,6 +3,7 @@
 #ifndef DSI_GCS_REPLICA_IMPL_H
 #define DSI_GCS_REPLICA_IMPL_H
 
+#include "gcs/agree.h"
 #include "gcs/proof.h"
 #include "gcs/replica.h"
 #include "gcs/stage.h"
@@ -60,6 +61,8 @@ struct replica {
 		u64 kept;        /* last one stored for good */
 	} proof;
 	struct loop_timer *proof_timer;
+	struct agree agree;
+	struct loop_timer *agree_timer;
 	struct gcs_ring view_ring;
 	struct arena arena;      /* of the step */
 };
@@ -68,6 +71,7 @@ struct replica {
 void replica_run(struct replica *r, const struct order_actions *acts);
 int replica_apply_to(struct replica *r, u64 index, bool live);
 int replica_join(struct replica *r, struct err *e);
+bool replica_is_voter(const struct replica *r, u32 nid);
 u32 replica_find_nid(const struct replica *r);
 void replica_alarm(struct replica *r, u32 severity, const char *kind, const char *fmt, ...) DSI_PRINTF(4, 5);
 
@@ -86,6 +90,11 @@ void prove_noted(struct replica *r, u32 nid, const struct body_ack *ack, const u
 void prove_committed(struct replica *r, u64 before); /* applied went on from before, by what the stream shows */
 void prove_learnt(struct replica *r, u64 before, const struct blob *proof); /* likewise, by this proof */
 void prove_serve(struct replica *r, struct direct_request *rq, const u8 *p, size_t n); /* DIRECT_PROVEN */
+
+/* replica_agree.c */
+int agree_start(struct replica *r);
+void agree_applied(struct replica *r, const struct entry *e, bool live);
+void agree_message(struct replica *r, u32 nid, const struct body_digest *m);
 
 /* replica_serve.c */
 extern const struct direct_ops replica_direct_ops;

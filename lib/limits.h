@@ -30,6 +30,7 @@ enum {
 	LIM_CTL = 1 << 20,         /* one control request or reply (JSON text) */
 	LIM_QUEUE = 4096,          /* messages waiting for the ring */
 	LIM_STAGE = 64 << 20,      /* entries shown by a source, not yet proven committed */
+	LIM_DIGEST_EVERY = 64,     /* entries between two comparisons of state */
 	LIM_PROOF_EVERY = 1024,    /* entries between two commit proofs that are kept for good */
 };
 

@@ -4,13 +4,14 @@
  * server's key, so what it shows chains and verifies: entries that never committed, with a commit point that nobody
  * but itself acknowledged, with acknowledgements that are forged, of voters let go or revoked, of another cluster,
  * or about other entries. The learner must never apply what no majority of voters acknowledged, must
- * get on with the next source, and must lose nothing of its own to a claim.
+ * get on with the next source, and must lose nothing of its own to a claim. And a member's own state may go wrong, in
+ * memory or by a fault of ours: the majority's digest finds it.
  *
  *   n1 voter, server (the liar)   n2 n3 voters   n4 the learner, a real replica on real TLS
  *   log: GENESIS TERM | n2 joins, votes (3-5) | n3 (6-8) | n4 (9-10) | NOP ... committed | ... what never was
  */
 #include "gcs/local.h"
-#include "gcs/replica.h"
+#include "gcs/replica_impl.h"
 #include "gcs/stage.h"
 #include "tests/unit/gcs_acks.h"
 #include "tests/unit/gcs_fixture.h"
@@ -458,6 +459,75 @@ START_TEST(own_tail_gives_way_to_proof_only)
 }
 END_TEST
 
+/* --- a state gone wrong --------------------------------------------------------------------------------------- */
+
+static int rebuilt;
+
+static void on_rebuilt(void *ctx, int code)
+{
+	rebuilt = code ? -1 : 1;
+}
+
+static bool is_rebuilt(void)
+{
+	return rebuilt;
+}
+
+/* Our memory says something else than the others' at entry COMMITTED; they say what our log does, or do not. */
+static void goes_wrong(const u8 *said1, const u8 *said2, const u8 *said3)
+{
+	const u8 *said[] = { said1, said2, said3 };
+	u8 own[CRYPTO_HASH];
+
+	r->state->next_sid += 7;
+	w_digest(r->state, own);
+	agree_own(&r->agree, COMMITTED, own);
+	for (u32 nid = 1; nid <= 3; nid++) {
+		struct body_digest m = { .index = COMMITTED, .format = STATE_FORMAT };
+
+		memcpy(m.digest, said[nid - 1], CRYPTO_HASH);
+		agree_message(r, nid, &m);
+	}
+	rebuilt = 0;
+	alarms = 0;
+	run_until(is_rebuilt);
+}
+
+START_TEST(the_odd_one_out)
+{
+	struct replica_ops ops = learner_ops;
+	struct order_status st;
+	u8 right[CRYPTO_HASH], have[CRYPTO_HASH];
+	const u8 x[CRYPTO_HASH] = { 'x' }, y[CRYPTO_HASH] = { 'y' };
+	const struct state *at;
+
+	source_honest(&src[0]);
+	learner_up("n4");
+	ops.rebuilt = on_rebuilt;
+	r->ops = &ops;
+	run_until(is_joined);
+	at = replica_state(r);
+	w_digest(at, right);
+	goes_wrong(right, x, right);
+	ck_assert_int_eq(rebuilt, 1);
+	ck_assert_uint_gt(alarms, 0);
+	w_digest(replica_state(r), have);
+	ck_assert_mem_eq(have, right, CRYPTO_HASH);
+	ck_assert_ptr_eq(at, replica_state(r));
+	replica_status(r, &st);
+	ck_assert(!st.halted);
+	r->agree = (struct agree){ 0 };
+	if (_i == 0) /* a majority that our log does not lead to */
+		goes_wrong(x, x, y);
+	else /* nobody knows */
+		goes_wrong(x, y, right);
+	ck_assert_int_eq(rebuilt, -1);
+	ck_assert_uint_gt(alarms, 0);
+	replica_status(r, &st);
+	ck_assert(st.halted && !st.live);
+}
+END_TEST
+
 /* A verdict in the learner's own log: what the revoked voter acknowledges after it is nothing. */
 START_TEST(the_dead_do_not_count)
 {
@@ -536,6 +606,7 @@ int main(void)
 	tcase_add_test(t, an_old_voter_set_proves_its_own_time_only);
 	tcase_add_test(t, goes_on_to_an_honest_one);
 	tcase_add_test(t, own_tail_gives_way_to_proof_only);
+	tcase_add_loop_test(t, the_odd_one_out, 0, 2);
 	tcase_add_test(t, the_dead_do_not_count);
 	tcase_add_test(t, stage_refuses);
 	suite_add_tcase(s, t);
