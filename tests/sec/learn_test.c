@@ -8,7 +8,7 @@
  * memory or by a fault of ours: the majority's digest finds it.
  *
  *   n1 voter, server (the liar)   n2 n3 voters   n4 the learner, a real replica on real TLS
- *   log: GENESIS TERM | n2 joins, votes (3-5) | n3 (6-8) | n4 (9-10) | NOP ... committed | ... what never was
+ *   log: GENESIS TERM | n2 joins, votes (3-5) | n3 (6-8) | n4 (9-10) | n5 (11-12) | NOP to 14: committed | to 18: what never was
  */
 #include "gcs/local.h"
 #include "gcs/replica_impl.h"
@@ -147,20 +147,27 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 
 static const struct replica_ops learner_ops = { .applied = on_applied, .joined = on_joined, .alarm = on_alarm };
 
-static void learner_up(const char *name)
+static void start(struct replica **ret, const char *name, struct fixture_keys *keys, const char *where, u16 peer)
 {
 	static struct replica_config cfg;
 	struct err e = { 0 };
 	FILE *f = fopen(genesis, "w");
 
 	ck_assert(f && fwrite(w->log[0].p, 1, w->log[0].n, f) == w->log[0].n && !fclose(f));
-	cfg = (struct replica_config){ .loop = loop, .role = ROLE_MANAGER, .keys = &learner_keys.keys, .dir = dir,
-				       .cluster = genesis, .make_backend = on_backend };
+	cfg = (struct replica_config){ .loop = loop, .role = ROLE_MANAGER, .keys = &keys->keys, .dir = where,
+				       .listen = "127.0.0.1:0", .cluster = genesis, .make_backend = on_backend };
 	snprintf(cfg.node, sizeof(cfg.node), "%s", name);
+	snprintf(cfg.peers[0], sizeof(cfg.peers[0]), "127.0.0.1:%u", peer);
+	cfg.n_peers = peer ? 1 : 0;
 	joined = false;
 	alarms = 0;
-	ck_assert_msg(replica_new(&r, &cfg, &learner_ops, NULL, &e) == 0, "%s", e.text);
-	ck_assert_msg(replica_start(r, &e) == 0, "%s", e.text);
+	ck_assert_msg(replica_new(ret, &cfg, &learner_ops, NULL, &e) == 0, "%s", e.text);
+	ck_assert_msg(replica_start(*ret, &e) == 0, "%s", e.text);
+}
+
+static void learner_up(const char *name)
+{
+	start(&r, name, &learner_keys, dir, 0);
 }
 
 static void learner_down(void)
@@ -186,6 +193,7 @@ static void up(void)
 	ck_assert_uint_eq(w_join(w, "n3", "n3", NODE_MEMBER | NODE_VOTER), 3);
 	ck_assert_uint_eq(w->s->applied, N3_VOTES);
 	ck_assert_uint_eq(w_join(w, "n4", "n4", NODE_MEMBER), LEARNER);
+	ck_assert_uint_eq(w_join(w, "n5", "n5", NODE_MEMBER), LEARNER + 1);
 	while (w->s->applied < SHOWN)
 		ck_assert_int_eq(w_put(w, ENTRY_NOP, (struct blob){ 0 }), 0);
 }
@@ -287,6 +295,40 @@ START_TEST(one_proof_by_all_is_enough)
 	run_until(is_joined);
 	ck_assert_uint_eq(applied(), COMMITTED);
 	ck_assert_uint_eq(log_tail(replica_log(r)), COMMITTED); /* the rest was shown, and is not ours */
+}
+END_TEST
+
+/* What it learnt it can teach, also after a restart. */
+START_TEST(teaches_what_it_learnt)
+{
+	struct fixture_keys keys;
+	struct replica *second;
+	char where[80];
+	struct log_boot boot;
+	struct err e = { 0 };
+	struct log *g;
+
+	source_honest(&src[0]);
+	learner_up("n4");
+	run_until(is_joined);
+	learner_down();
+	learner_up("n4");
+	run_until(is_joined);
+	for (u32 i = 0; i < 2; i++)
+		source_shows(&src[i], w, 0, COMMITTED); /* of no use */
+	snprintf(where, sizeof(where), "%s/second", dir);
+	ck_assert_int_eq(log_open(&g, NULL, where, &boot, &e), 0);
+	for (u64 i = 1; i <= 10; i++) /* it was away since */
+		ck_assert_int_eq(log_append(g, i, w->log[i - 1].p, w->log[i - 1].n, NULL, NULL), 0);
+	log_commit_hint(g, 10);
+	log_close(g);
+	keys_of(&keys, "n5");
+	start(&second, "n5", &keys, where, direct_port(replica_direct(r)));
+	run_until(is_joined);
+	ck_assert_uint_eq(replica_state(second)->applied, COMMITTED);
+	ck_assert_uint_eq(replica_nid(second), LEARNER + 1);
+	replica_free(second);
+	fixture_keys_stop(&keys);
 }
 END_TEST
 
@@ -602,6 +644,7 @@ int main(void)
 	tcase_add_checked_fixture(t, up, down);
 	tcase_add_test(t, learns_what_is_proven);
 	tcase_add_test(t, one_proof_by_all_is_enough);
+	tcase_add_test(t, teaches_what_it_learnt);
 	tcase_add_loop_test(t, never_applies_what_did_not_commit, 0, (int)ARRAY_SIZE(lies));
 	tcase_add_test(t, an_old_voter_set_proves_its_own_time_only);
 	tcase_add_test(t, goes_on_to_an_honest_one);

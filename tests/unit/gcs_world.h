@@ -19,7 +19,7 @@
 
 #define W DSI_UNUSED static
 
-enum { W_ENTRIES = 2048 };
+enum { W_ENTRIES = 12288 };
 
 struct world {
 	struct state *s;
