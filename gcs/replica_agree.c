@@ -28,6 +28,7 @@ void agree_applied(struct replica *r, const struct entry *e, bool live)
 
 	if (!live || !is_place(e) || state_digest(r->state, m.digest))
 		return;
+	memcpy(m.entry, e->hash, sizeof(m.entry));
 	agree_own(&r->agree, m.index, m.digest);
 	if (r->cfg.role == ROLE_MANAGER)
 		replica_send(r, MSG_DIGEST, GCS_NORMAL, &m); /* not sent: the next one will be */

@@ -83,9 +83,10 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 
 #define BODY_ALARM(F) F(u64, wall_ms) F(u32, severity) F(str, kind) F(text, text)
 
-/* Digest of the replicated state after entry index: at each TERM and every LIM_DIGEST_EVERY entries. format: of the
- * bytes it is made of; others of the same format compare. */
-#define BODY_DIGEST(F) F(u64, index) F(u32, format) F(hash, digest)
+/* Digest of the replicated state after entry index: at each TERM and every LIM_DIGEST_EVERY entries. entry: that
+ * entry's hash, so that who is shown the state knows where the log goes on. format: of the bytes that the digest is
+ * of; only those of one format compare. */
+#define BODY_DIGEST(F) F(u64, index) F(hash, entry) F(u32, format) F(hash, digest)
 
 #define BODY_DENIALS(F) F(u64, lost) F(blobs, events) /* body_denial, one each */
 /* One refusal as the kernel recorded it, translated by dsid: numbers only, names are found by who shows it. */
