@@ -8,7 +8,7 @@
 #include "gcs/replica.h"
 #include "gcs/stage.h"
 
-enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, URGENT_MAX = 16 };
+enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, LEARN_DOUBT_MS = 10000, URGENT_MAX = 16 };
 #define META_STALE "stale-disk" /* non-empty: this disk's vote waits until a majority has told it again */
 
 struct blob_hint {
@@ -40,6 +40,10 @@ struct replica {
 	u32 learn_next;          /* index into candidates */
 	bool learning;
 	struct stage *stage;     /* shown by the source asked last, not proven yet; NULL none */
+	struct {                 /* a newcomer asks everybody it can reach whether they have the same history */
+		bool on, contradicted;
+		u64 at;          /* entry to compare, where the source has less than we; 0: our last */
+	} second;
 	u32 fetch_nid;           /* whom ORDER_FETCH asked last */
 	struct blob_hint hint[BLOB_HINTS];
 	u32 n_hint, hint_next;

@@ -4,7 +4,7 @@
  * the blobs that entries name.
  *
  * Must never: take an entry that does not chain from ours and verify; apply one that no majority of voters, as our
- * own log names them, acknowledged; call a blob complete whose SHA-256 is not its name. Once we are a member of the
+ * own log names them, acknowledged; join as a newcomer while a member it can reach shows another history; call a blob complete whose SHA-256 is not its name. Once we are a member of the
  * ordered leg commit is what the stream shows.
  */
 #include "gcs/replica_impl.h"
@@ -78,8 +78,81 @@ static void learn_elsewhere(struct replica *r, u64 after_ms)
 {
 	stage_free(r->stage);
 	r->stage = NULL;
+	r->second.at = 0;
 	r->learn_next++;
 	learn_again(r, after_ms);
+}
+
+/* --- a second opinion -------------------------------------------------------------------------------------
+ * The first voter sets of a cluster are small, and who had their keys can make another history from there, proofs and
+ * all. So a node that began with nothing asks all it knows of, once it has learnt: those who do not answer do not
+ * matter, those who show something else do. */
+
+static void second_begin(struct replica *r)
+{
+	r->second.on = true;
+	r->second.contradicted = false;
+	learn_elsewhere(r, 0);
+	r->learn_next = 0;
+}
+
+/* All that this source has is ours. */
+static void learnt_all(struct replica *r)
+{
+	if (!r->boot.empty)
+		join_now(r);
+	else if (!r->second.on)
+		second_begin(r);
+	else
+		learn_elsewhere(r, 0);
+}
+
+static void contradiction(struct replica *r, const char *what)
+{
+	char address[LIM_PATH] = "?";
+	u8 key[CRYPTO_PUB];
+	bool keyed;
+
+	candidate(r, r->learn_next, address, key, &keyed);
+	r->second.contradicted = true;
+	replica_alarm(r, 3, "history", "%s %s", address, what);
+}
+
+/* true: what it says to be committed is not what we have. */
+static bool contradicts(struct replica *r, const struct proven *a)
+{
+	for (u32 i = 0; i < a->n_entry; i++) {
+		struct entry e, own;
+		size_t n;
+		const u8 *p;
+
+		if (entry_decode(&e, a->entry[i].p, a->entry[i].n) || e.index > MIN(a->commit, r->state->applied))
+			return false;
+		p = log_entry(r->log, e.index, &n);
+		if (p && !entry_decode(&own, p, n) && memcmp(own.hash, e.hash, sizeof(e.hash)))
+			return true;
+	}
+	return false;
+}
+
+/* All asked. */
+static void learn_exhausted(struct replica *r)
+{
+	r->learn_next = 0;
+	if (r->order)
+		return;
+	if (!r->nid)
+		learn_again(r, LEARN_RETRY_MS);
+	else if (r->second.contradicted) {
+		replica_alarm(r, 3, "history", "members show different histories of this cluster: this node does not join. Compare "
+			      "`dsi-admin log` of the members, revoke the one that lies; if this node has the wrong one (%llu "
+			      "entries), move %s away and start again", (unsigned long long)r->state->applied, r->cfg.dir);
+		r->second.contradicted = false;
+		learn_again(r, LEARN_DOUBT_MS);
+	} else if (r->boot.empty && !r->second.on)
+		second_begin(r);
+	else
+		join_now(r);
 }
 
 /* Proven up to index: from now on it is our log's. What of ours stands in its way was never committed. */
@@ -136,8 +209,14 @@ static int learn_staged(struct replica *r, const struct proven *a)
 static void learn_shown(struct replica *r, const struct proven *a)
 {
 	u64 before = r->state->applied, shown = stage_tail(r->stage);
-	int rc = learn_staged(r, a);
+	int rc;
 
+	if (r->second.on && !a->n_entry && a->commit && a->commit < before && !r->second.at) {
+		r->second.at = a->commit; /* it has less: compare there */
+		learn_again(r, 0);
+		return;
+	}
+	rc = learn_staged(r, a);
 	r->nid = replica_find_nid(r);
 	if (!rc && r->state->applied < a->commit && (r->state->applied > before || stage_tail(r->stage) > shown)) {
 		learn_again(r, 0); /* same source, next part */
@@ -147,7 +226,7 @@ static void learn_shown(struct replica *r, const struct proven *a)
 		replica_alarm(r, 1, "learn", "a source says that entry %llu is committed and proves it up to %llu",
 			      (unsigned long long)a->commit, (unsigned long long)r->state->applied);
 	if (r->nid && r->state->applied >= a->commit) {
-		join_now(r);
+		learnt_all(r);
 		return;
 	}
 	learn_elsewhere(r, r->nid ? 0 : LEARN_RETRY_MS);
@@ -166,11 +245,16 @@ static void on_shown(void *ctx, int code, const struct direct_peer *peer, const 
 		learn_stop(r);
 		return;
 	}
+	if (code == -DSI_EAUTH && r->second.on)
+		contradiction(r, "and this node are strangers to each other by their logs");
 	a = code ? NULL : malloc(sizeof(*a));
-	if (a && !proven_decode(a, p, n))
-		learn_shown(r, a);
-	else
+	if (!a || proven_decode(a, p, n))
 		learn_elsewhere(r, 0);
+	else if (r->second.on && contradicts(r, a)) {
+		contradiction(r, "shows another history than what was learnt");
+		learn_elsewhere(r, 0);
+	} else
+		learn_shown(r, a);
 	free(a);
 }
 
@@ -215,6 +299,14 @@ static bool stage_begin(struct replica *r)
 	return r->stage;
 }
 
+/* For a second opinion also the last that we have. */
+static u64 learn_from(const struct replica *r)
+{
+	if (r->order)
+		return log_tail(r->log) + 1;
+	return r->second.at ? r->second.at : stage_tail(r->stage) + !r->second.on;
+}
+
 static int learn_ask(struct replica *r, const char *address, const u8 *key)
 {
 	u8 rq[16];
@@ -223,7 +315,7 @@ static int learn_ask(struct replica *r, const char *address, const u8 *key)
 	if (!r->order && !stage_begin(r))
 		return -DSI_ENOMEM;
 	wbuf_fixed(&w, rq, sizeof(rq));
-	wbuf_u64(&w, (r->order ? log_tail(r->log) : stage_tail(r->stage)) + 1);
+	wbuf_u64(&w, learn_from(r));
 	wbuf_u64(&w, UINT64_MAX);
 	return direct_call(r->direct, address, key, r->order ? DIRECT_ENTRIES : DIRECT_PROVEN, rq, sizeof(rq), CALL_NS,
 			   r->order ? on_learnt : on_shown, r);
@@ -241,13 +333,7 @@ static void learn_next(void *ctx)
 	if (r->learning)
 		return;
 	if (!candidate(r, r->learn_next, address, key, &keyed)) {
-		r->learn_next = 0;
-		if (r->order)
-			return;
-		if (r->nid)
-			join_now(r);
-		else
-			learn_again(r, LEARN_RETRY_MS);
+		learn_exhausted(r);
 		return;
 	}
 	r->learning = true;

@@ -33,9 +33,10 @@ static struct source src[2]; /* n1, n2 */
 static struct fixture_keys learner_keys;
 static struct world *w;
 static struct replica *r;
+static const struct replica_ops *use_ops;
 static char dir[64], genesis[80];
 static bool joined;
-static u32 alarms;
+static u32 alarms, doubts;
 static u64 deadline;
 
 /* --- sources --------------------------------------------------------------------------------------------- */
@@ -132,6 +133,7 @@ static void on_joined(void *ctx)
 
 static void on_alarm(void *ctx, u32 severity, const char *kind, const char *text)
 {
+	doubts += !!strstr(text, "does not join");
 	alarms += severity >= 2 || !strcmp(kind, "learn");
 }
 
@@ -160,8 +162,8 @@ static void start(struct replica **ret, const char *name, struct fixture_keys *k
 	snprintf(cfg.peers[0], sizeof(cfg.peers[0]), "127.0.0.1:%u", peer);
 	cfg.n_peers = peer ? 1 : 0;
 	joined = false;
-	alarms = 0;
-	ck_assert_msg(replica_new(ret, &cfg, &learner_ops, NULL, &e) == 0, "%s", e.text);
+	alarms = doubts = 0;
+	ck_assert_msg(replica_new(ret, &cfg, use_ops, NULL, &e) == 0, "%s", e.text);
 	ck_assert_msg(replica_start(*ret, &e) == 0, "%s", e.text);
 }
 
@@ -182,6 +184,7 @@ static void up(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(genesis, sizeof(genesis), "%s/cluster", dir);
 	memset(src, 0, sizeof(src));
+	use_ops = &learner_ops;
 	ck_assert_ptr_nonnull((loop = loop_new()));
 	source_up(&src[0], "n1");
 	source_up(&src[1], "n2");
@@ -272,7 +275,6 @@ START_TEST(learns_what_is_proven)
 	run_until(is_joined);
 	ck_assert_uint_eq(applied(), COMMITTED);
 	ck_assert_uint_eq(replica_nid(r), LEARNER);
-	ck_assert_uint_eq(src[1].asked, 0);
 	learner_down();
 	ck_assert_int_eq(log_open(&g, NULL, dir, &boot, &e), 0);
 	ck_assert_uint_eq(boot.tail_index, COMMITTED);
@@ -454,6 +456,40 @@ START_TEST(goes_on_to_an_honest_one)
 	run_until(is_joined);
 	ck_assert_uint_eq(applied(), COMMITTED);
 	ck_assert_uint_gt(src[1].asked, 0);
+}
+END_TEST
+
+/* n1 was all of the first voter set, so with its own acknowledgements it can make another history for a newcomer: one
+ * without the others (_i 0), or with them, without their votes, and longer than the real one. n2's address is in the newcomer's
+ * configuration. It learns n1's, finds nobody else in it or somebody who has another, and does not join. */
+static const struct replica_ops fooled_ops = { .joined = on_joined, .alarm = on_alarm };
+
+static bool is_doubting(void)
+{
+	return joined || doubts;
+}
+
+START_TEST(another_history_for_a_newcomer)
+{
+	static const char *const keys[] = { NULL, "n1", "n2", "n3", "n4", "n5" };
+	u32 nid = 2;
+	struct world *fork = w_new();
+
+	if (_i == 1)
+		ck_assert_uint_eq(w_join(fork, "n2", "n2", NODE_MEMBER), nid++);
+	ck_assert_uint_eq(w_join(fork, "n4", "n4", NODE_MEMBER), nid);
+	while (fork->s->applied < 2 * COMMITTED)
+		ck_assert_int_eq(w_put(fork, ENTRY_NOP, (struct blob){ 0 }), 0);
+	source_shows(&src[0], fork, 2 * COMMITTED, 2 * COMMITTED);
+	source_proves(&src[0], a_prove(fork, 2 * COMMITTED, (const u32[]){ 1 }, 1));
+	memcpy(w_keys, keys, sizeof(keys));
+	source_honest(&src[1]);
+	use_ops = &fooled_ops;
+	start(&r, "n4", &learner_keys, dir, direct_port(src[1].direct));
+	run_until(is_doubting);
+	ck_assert_uint_eq(applied(), 2 * COMMITTED);
+	ck_assert(!joined);
+	w_free(fork);
 }
 END_TEST
 
@@ -648,6 +684,7 @@ int main(void)
 	tcase_add_loop_test(t, never_applies_what_did_not_commit, 0, (int)ARRAY_SIZE(lies));
 	tcase_add_test(t, an_old_voter_set_proves_its_own_time_only);
 	tcase_add_test(t, goes_on_to_an_honest_one);
+	tcase_add_loop_test(t, another_history_for_a_newcomer, 0, 2);
 	tcase_add_test(t, own_tail_gives_way_to_proof_only);
 	tcase_add_loop_test(t, the_odd_one_out, 0, 2);
 	tcase_add_test(t, the_dead_do_not_count);
