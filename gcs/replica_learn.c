@@ -184,13 +184,11 @@ static int learn_staged(struct replica *r, const struct proven *a)
 {
 	struct blob proof;
 	struct err e = { 0 };
-	u64 index;
+	u64 index, before = r->state->applied;
 	int rc = 0;
 
 	for (u32 i = 0; i < a->n_entry && rc >= 0; i++)
 		rc = stage_add(r->stage, a->entry[i].p, a->entry[i].n, &e);
-	if (rc < 0)
-		replica_alarm(r, 2, "learn", "entry %llu refused: %s", (unsigned long long)stage_tail(r->stage) + 1, e.text);
 	for (u32 i = 0; i < a->n_proof; i++)
 		if (stage_prove(r->stage, a->proof[i].p, a->proof[i].n, i + 1 == a->n_proof))
 			return -DSI_ENOMEM;
@@ -202,6 +200,10 @@ static int learn_staged(struct replica *r, const struct proven *a)
 			return code;
 		}
 	}
+	if (rc == -DSI_ELIMIT && r->state->applied > before)
+		return 0; /* there is room again */
+	if (rc < 0)
+		replica_alarm(r, 2, "learn", "entry %llu refused: %s", (unsigned long long)stage_tail(r->stage) + 1, e.text);
 	return MIN(rc, 0);
 }
 

@@ -30,8 +30,8 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	MSG(REPORT, 18, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, report)                                  \
 	MSG(VERDICTACK, 19, ALARM, ROLE_MANAGER, MSG_CLEAR, verdictack)                               \
 	MSG(ALARM, 20, ALARM, ROLE_MANAGER | ROLE_SERVER, MSG_SEALED, alarm)                          \
-	MSG(DIGEST, 24, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, digest)                                  \
-	MSG(DENIALS, 32, AUDIT, ROLE_MANAGER, MSG_SEALED, denials)
+	MSG(DENIALS, 32, AUDIT, ROLE_MANAGER, MSG_SEALED, denials)                                    \
+	MSG(DIGEST, 24, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, digest)
 
 /* --- bodies ------------------------------------------------------------------------------------- */
 
