@@ -17,6 +17,15 @@ static const u64 CALL_NS = 5ull * 1000000000, MS = 1000000;
 
 /* --- whom to ask ----------------------------------------------------------------------------------------- */
 
+/* The address of a node in our log: asked as that node, or dead. dsi-ss asks its own node's manager by it. */
+static bool peer_known(const struct replica *r, const char *address)
+{
+	for (u32 i = 0; i < r->state->n_node; i++)
+		if (r->state->node[i].nid != r->nid && !strcmp(r->state->node[i].direct, address))
+			return true;
+	return false;
+}
+
 static bool candidate(struct replica *r, u32 i, char ret[LIM_PATH], u8 ret_key[CRYPTO_PUB], bool *ret_keyed)
 {
 	u32 k = 0;
@@ -33,11 +42,14 @@ static bool candidate(struct replica *r, u32 i, char ret[LIM_PATH], u8 ret_key[C
 		*ret_keyed = true;
 		return true;
 	}
-	if (i - k >= r->cfg.n_peers)
-		return false;
-	snprintf(ret, LIM_PATH, "%s", r->cfg.peers[i - k]);
-	*ret_keyed = false;
-	return true;
+	for (u32 n = 0; n < r->cfg.n_peers; n++) {
+		if (peer_known(r, r->cfg.peers[n]) || k++ < i)
+			continue;
+		snprintf(ret, LIM_PATH, "%s", r->cfg.peers[n]);
+		*ret_keyed = false;
+		return true;
+	}
+	return false;
 }
 
 /* --- entries --------------------------------------------------------------------------------------------- */
