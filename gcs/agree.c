@@ -99,7 +99,8 @@ static enum agree_verdict judge(const struct agree *a, const struct agree_word *
 	return most + (set->n - told) < majority ? AGREE_NONE : AGREE_OPEN;
 }
 
-enum agree_verdict agree_judge(struct agree *a, const struct order_voters *set, u64 *ret_index, u8 ret_digest[CRYPTO_HASH])
+enum agree_verdict agree_judge(struct agree *a, const struct order_voters *set, u64 *ret_index,
+			       u8 ret_digest[CRYPTO_HASH])
 {
 	enum agree_verdict best = AGREE_OPEN;
 

@@ -4,7 +4,7 @@
  * TERM, and every LIM_DIGEST_EVERY entries); this compares ours with what a majority of voters told. Core.
  *
  * One that differs from a majority is the odd one out. No majority possible any more: nobody knows who is right.
- * Only digests of our own format (state_save()'s) are compared: programs of two versions may write one state in two ways.
+ * Only digests of our own format (state_save()'s) are to be compared: two versions may write one state in two ways.
  */
 #ifndef DSI_GCS_AGREE_H
 #define DSI_GCS_AGREE_H
@@ -34,6 +34,7 @@ void agree_own(struct agree *a, u64 index, const u8 digest[CRYPTO_HASH]);
 void agree_told(struct agree *a, u32 nid, u64 index, const u8 digest[CRYPTO_HASH]);
 /* The newest place of ours that has a verdict not given yet; AGREE_OPEN: none. ret_digest: what the majority has
  * (SAME, ODD). Each place gets one verdict, an older one than the last none. */
-enum agree_verdict agree_judge(struct agree *a, const struct order_voters *set, u64 *ret_index, u8 ret_digest[CRYPTO_HASH]);
+enum agree_verdict agree_judge(struct agree *a, const struct order_voters *set, u64 *ret_index,
+			       u8 ret_digest[CRYPTO_HASH]);
 
 #endif

@@ -8,7 +8,9 @@
  * memory or by a fault of ours: the majority's digest finds it.
  *
  *   n1 voter, server (the liar)   n2 n3 voters   n4 the learner, a real replica on real TLS
- *   log: GENESIS TERM | n2 joins, votes (3-5) | n3 (6-8) | n4 (9-10) | n5 (11-12) | NOP to 14: committed | to 18: what never was
+ *   log: GENESIS TERM | n2 joins, votes (3-5) | n3 (6-8) | n4 (9-10) | n5 (11-12) | NOP to 14: committed |
+ *        to 18: what never was
+ * timeout: 300
  */
 #include "gcs/local.h"
 #include "gcs/replica_impl.h"
@@ -460,8 +462,8 @@ START_TEST(goes_on_to_an_honest_one)
 END_TEST
 
 /* n1 was all of the first voter set, so with its own acknowledgements it can make another history for a newcomer: one
- * without the others (_i 0), or with them, without their votes, and longer than the real one. n2's address is in the newcomer's
- * configuration. It learns n1's, finds nobody else in it or somebody who has another, and does not join. */
+ * without the others (_i 0), or with them, without their votes, and longer than the real one. n2's address is in
+ * the newcomer's configuration. It learns n1's, finds n2 no member of it or with another one, and does not join. */
 static const struct replica_ops fooled_ops = { .joined = on_joined, .alarm = on_alarm };
 
 static bool is_doubting(void)
@@ -506,7 +508,7 @@ START_TEST(own_tail_gives_way_to_proof_only)
 	ck_assert_int_eq(log_open(&g, NULL, dir, &boot, &e), 0);
 	for (u64 i = 1; i < COMMITTED; i++)
 		ck_assert_int_eq(log_append(g, i, w->log[i - 1].p, w->log[i - 1].n, NULL, NULL), 0);
-	a_entry(w, COMMITTED, &fork); /* n1's server wrote two entries at one index: we have the one, others committed the other */
+	a_entry(w, COMMITTED, &fork); /* n1's server wrote two at one index: we have one, others committed the other */
 	fork.wall_ms++;
 	wbuf_init(&b, ENTRY_MAX);
 	ck_assert_int_eq(entry_encode(&fork, &b), 0);
