@@ -245,13 +245,25 @@ static int try_all(struct enroll *s, u64 seconds, struct err *e)
 
 /* ---- leaving it on disk ------------------------------------------------------------------------------- */
 
+static bool listed(const char *const *list, u32 n, const char *address)
+{
+	for (u32 i = 0; i < n; i++)
+		if (!strcmp(list[i], address))
+			return true;
+	return false;
+}
+
+/* Those of the token too: the log came from one member, which may have left out whoever would contradict it. */
 static u32 find_peers(const struct enroll *s, const char *ret[LIM_VOTERS])
 {
 	const struct state *st = s->log.state;
 	u32 n = 0;
 
+	for (u32 i = 0; i < s->token.n_direct && n < LIM_VOTERS / 2; i++)
+		if (strcmp(s->token.direct[i], s->node.direct) && !listed(ret, n, s->token.direct[i]))
+			ret[n++] = s->token.direct[i];
 	for (u32 i = 0; i < st->n_node && n < LIM_VOTERS; i++)
-		if (st->node[i].nid != s->nid && state_nid_live(st, st->node[i].nid))
+		if (st->node[i].nid != s->nid && state_nid_live(st, st->node[i].nid) && !listed(ret, n, st->node[i].direct))
 			ret[n++] = st->node[i].direct;
 	return n;
 }

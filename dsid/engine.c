@@ -311,6 +311,21 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 	engine_sync(g);
 }
 
+/* What was derived from the wrong state is derived again; the policy too, which is asked for as if it were new. */
+static void on_rebuilt(void *ctx, int code)
+{
+	struct engine *g = ctx;
+
+	g->lagging = code || replica_state(g->replica)->policy.version ? -DSI_EDIVERGED : 0;
+	snprintf(g->detail, sizeof(g->detail), "%s", code ? "state contradicts the majority's, stopped: see the log" :
+							    "state was not the majority's, made anew");
+	g->nodes_dirty = true;
+	g->policy_asked = 0;
+	report_send(g);
+	if (!code)
+		engine_sync(g);
+}
+
 static void on_suspended(void *ctx, u32 nid, const struct statement *st)
 {
 	struct engine *g = ctx;
@@ -435,7 +450,7 @@ static int make_backend(void *ctx, struct gcs_backend **ret, const struct gcs_ev
 }
 
 static const struct replica_ops replica_ops = {
-	.applied = on_applied, .suspended = on_suspended, .message = on_message, .lease = on_lease, .role = on_role,
+	.applied = on_applied, .suspended = on_suspended, .rebuilt = on_rebuilt, .message = on_message, .lease = on_lease, .role = on_role,
 	.view = on_view, .joined = on_joined, .alarm = on_alarm, .request = on_request,
 };
 

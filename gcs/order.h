@@ -163,6 +163,8 @@ void order_recheck(struct order *o, u64 now, struct order_actions *ret);
 /* body: the decoded struct of the type. wire: the raw signed envelope (evidence). */
 void order_message(struct order *o, u64 now, struct gcs_member from, u32 nid, enum msg_role role, u16 type,
 		   const void *body, struct order_actions *ret);
+/* The shell knows its state to be wrong: nothing is acknowledged, opened or led from here on. Who calls says why. */
+void order_stop(struct order *o, u64 now, struct order_actions *ret);
 void order_tick(struct order *o, u64 now, struct order_actions *ret);
 u64 order_next_tick(const struct order *o); /* boottime ns when order_tick is wanted; 0 none */
 void order_promised(struct order *o, u64 now, u64 term, struct order_actions *ret);

@@ -38,6 +38,9 @@ struct replica_ops {
 	void (*applied)(void *ctx, const struct entry *e, const struct state_result *r, bool live);
 	/* nid is suspended from now on: its verdict was delivered, by entry, STATE or the direct leg. */
 	void (*suspended)(void *ctx, u32 nid, const struct statement *st);
+	/* Our state was not the majority's. 0: it is now, made anew from the log, and what was derived from it must be
+	 * derived again; negative: it cannot be helped, order is stopped. May be NULL. */
+	void (*rebuilt)(void *ctx, int code);
 	/* Any message order does not consume (SUBMIT, SUBMITTED, REPORT, ...). */
 	void (*message)(void *ctx, const struct session_sender *from, const struct msg_info *info, const void *body);
 	/* The lease: remote trust may be renewed until this boottime; 0: not live, nothing may be renewed (what was

@@ -3,9 +3,13 @@
 #ifndef DSI_GCS_REPLICA_IMPL_H
 #define DSI_GCS_REPLICA_IMPL_H
 
+#include "gcs/agree.h"
+#include "gcs/proof.h"
 #include "gcs/replica.h"
+#include "gcs/stage.h"
 
-enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, URGENT_MAX = 16, URGENT_VOID = 64 };
+enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, LEARN_DOUBT_MS = 10000, URGENT_MAX = 16,
+       URGENT_VOID = 64 };
 #define META_STALE "stale-disk" /* non-empty: this disk's vote waits until a majority has told it again */
 
 struct blob_hint {
@@ -47,6 +51,11 @@ struct replica {
 	struct loop_timer *learn_timer;
 	u32 learn_next;          /* index into candidates */
 	bool learning;
+	struct stage *stage;     /* shown by the source asked last, not proven yet; NULL none */
+	struct {                 /* a newcomer asks everybody it can reach whether they have the same history */
+		bool on, contradicted;
+		u64 at;          /* entry to compare, where the source has less than we; 0: our last */
+	} second;
 	u32 fetch_nid;           /* whom ORDER_FETCH asked last */
 	struct blob_hint hint[BLOB_HINTS];
 	u32 n_hint, hint_next;
@@ -62,6 +71,18 @@ struct replica {
 	u32 n_voided;
 	u64 last_wall_ms;        /* date of the last entry applied */
 	u64 clock_alarm_at;      /* boottime; an alarm a minute is enough */
+	/* commit proofs */
+	struct proof_book book;
+	struct {
+		u64 index;       /* what the newest shows; 0 none */
+		u8 *p;
+		size_t n;
+		u64 row;         /* in the log, to be replaced by a newer one; 0 none */
+		u64 kept;        /* last one stored for good */
+	} proof;
+	struct loop_timer *proof_timer;
+	struct agree agree;
+	struct loop_timer *agree_timer;
 	struct gcs_ring view_ring;
 	struct arena arena;      /* of the step */
 };
@@ -70,7 +91,7 @@ struct replica {
 void replica_run(struct replica *r, const struct order_actions *acts);
 int replica_apply_to(struct replica *r, u64 index, bool live);
 int replica_join(struct replica *r, struct err *e);
-int replica_store_entry(struct replica *r, const u8 *p, size_t n); /* learning: verify, append, no vote */
+bool replica_is_voter(const struct replica *r, u32 nid);
 u32 replica_find_nid(const struct replica *r);
 void replica_alarm(struct replica *r, u32 severity, const char *kind, const char *fmt, ...) DSI_PRINTF(4, 5);
 
@@ -88,6 +109,19 @@ void learn_soon(struct replica *r); /* we met something we do not know: ask agai
 void learn_entries(struct replica *r, u32 nid, u64 from, u64 to); /* ORDER_FETCH */
 void learn_bodies(struct replica *r, u32 nid, u64 index);         /* ORDER_BODIES */
 void learn_free(struct replica *r);
+
+/* replica_proof.c */
+int prove_start(struct replica *r);
+void prove_free(struct replica *r); /* before the log closes */
+void prove_noted(struct replica *r, u32 nid, const struct body_ack *ack, const u8 *raw, size_t n);
+void prove_committed(struct replica *r, u64 before); /* applied went on from before, by what the stream shows */
+void prove_learnt(struct replica *r, u64 before, const struct blob *proof); /* likewise, by this proof */
+void prove_serve(struct replica *r, struct direct_request *rq, const u8 *p, size_t n); /* DIRECT_PROVEN */
+
+/* replica_agree.c */
+int agree_start(struct replica *r);
+void agree_applied(struct replica *r, const struct entry *e, bool live);
+void agree_message(struct replica *r, u32 nid, const struct body_digest *m);
 
 /* replica_serve.c */
 extern const struct direct_ops replica_direct_ops;

@@ -32,6 +32,9 @@ enum {
 	LIM_SKEW_MS = 600000,      /* how far the date of an entry may be from our clock before we acknowledge it */
 	LIM_FOREIGN = 16,          /* submissions that other members handed in over the direct leg, at once */
 	LIM_FOREIGN_EACH = 4,      /* of these, by one member */
+	LIM_STAGE = 64 << 20,      /* entries shown by a source, not yet proven committed */
+	LIM_DIGEST_EVERY = 64,     /* entries between two comparisons of state */
+	LIM_PROOF_EVERY = 1024,    /* entries between two commit proofs that are kept for good */
 };
 
 _Static_assert(LIM_ENTRY_BODY + 8192 <= LIM_BODY, "an entry fits a message body");

@@ -31,7 +31,8 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	MSG(REPORT, 18, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, report)                                  \
 	MSG(VERDICTACK, 19, ALARM, ROLE_MANAGER, MSG_CLEAR, verdictack)                               \
 	MSG(ALARM, 20, ALARM, ROLE_MANAGER | ROLE_SERVER, MSG_SEALED, alarm)                          \
-	MSG(DENIALS, 32, AUDIT, ROLE_MANAGER, MSG_SEALED, denials)
+	MSG(DENIALS, 32, AUDIT, ROLE_MANAGER, MSG_SEALED, denials)                                    \
+	MSG(DIGEST, 24, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, digest)
 
 /* --- bodies ------------------------------------------------------------------------------------- */
 
@@ -86,6 +87,11 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 
 #define BODY_ALARM(F) F(u64, wall_ms) F(u32, severity) F(str, kind) F(text, text)
 
+/* Digest of the replicated state after entry index: at each TERM and every LIM_DIGEST_EVERY entries. entry: that
+ * entry's hash, so that who is shown the state knows where the log goes on. format: of the bytes that the digest is
+ * of; only those of one format compare. */
+#define BODY_DIGEST(F) F(u64, index) F(hash, entry) F(u32, format) F(hash, digest)
+
 #define BODY_DENIALS(F) F(u64, lost) F(blobs, events) /* body_denial, one each */
 /* One refusal as the kernel recorded it, translated by dsid: numbers only, names are found by who shows it. */
 #define BODY_DENIAL(F)                                                                                 \
@@ -116,6 +122,7 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	BODY_DECLARE(report, BODY_REPORT)                                                             \
 	BODY_DECLARE(verdictack, BODY_VERDICTACK)                                                     \
 	BODY_DECLARE(alarm, BODY_ALARM)                                                               \
+	BODY_DECLARE(digest, BODY_DIGEST)                                                             \
 	BODY_DECLARE(denials, BODY_DENIALS)                                                           \
 	BODY_DECLARE(denial, BODY_DENIAL)
 BODY_DECLARE_ALL

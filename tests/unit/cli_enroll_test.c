@@ -306,7 +306,7 @@ static char *text_of(const struct scene *sc, const char *path)
 
 #define CONF                                                                                           \
 	"# Who this node is; written by dsi-admin. The log decides; this is where to begin.\n"         \
-	"nid = 2\nname = n7\ndirect = 10.9.9.9:21065\nroles = member voter server\npeer = "
+	"nid = 2\nname = n7\ndirect = 10.9.9.9:21065\nroles = member voter server\npeer = 10.0.0.1:5407\npeer = "
 
 static void is_enrolled(const struct scene *sc)
 {
