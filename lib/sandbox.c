@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum filter { FILTER_NONE, FILTER_KEYS, FILTER_CHANNEL, FILTER_ENGINE, FILTER_COUNT };
+enum filter { FILTER_NONE, FILTER_KEYS, FILTER_CHANNEL, FILTER_ENGINE, FILTER_RING, FILTER_COUNT };
 
 static const struct {
 	const char *name, *user;
@@ -62,6 +62,16 @@ static const int calls_loop[] = {
 	SCMP_SYS(sync_file_range), SCMP_SYS(syncfs), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(select), SCMP_SYS(pselect6),
 };
 
+/* Two files written beside and renamed, and libqb's client end: a local socket and memory shared with corosync. No fork,
+ * no exec, no listening. */
+static const int calls_ring[] = {
+	SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername), SCMP_SYS(shutdown), SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(stat), SCMP_SYS(lstat),
+	SCMP_SYS(statx), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+	SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fsync), SCMP_SYS(fchmod), SCMP_SYS(prlimit64), SCMP_SYS(uname), SCMP_SYS(getppid),
+	SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(prctl), SCMP_SYS(sysinfo),
+};
+
 static const struct {
 	const int *v;
 	size_t n;
@@ -69,6 +79,7 @@ static const struct {
 	[FILTER_KEYS] = { { calls_basic, ARRAY_SIZE(calls_basic) } },
 	[FILTER_CHANNEL] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) } },
 	[FILTER_ENGINE] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) } },
+	[FILTER_RING] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_ring, ARRAY_SIZE(calls_ring) } },
 };
 
 void sandbox_early(void)
@@ -172,7 +183,7 @@ int sandbox_enter(enum sandbox_profile p, struct err *e)
 		if (!rc)
 			rc = drop_caps(e);
 	} else {
-		rc = keep_caps(caps_monitor, ARRAY_SIZE(caps_monitor), e);
+		rc = keep_caps(caps_monitor, p == SANDBOX_MONITOR ? ARRAY_SIZE(caps_monitor) : 0, e);
 	}
 	if (!rc && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		rc = err_errno(e, -DSI_EPERM, "no_new_privs");
