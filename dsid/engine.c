@@ -301,13 +301,16 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 		log_warning("entry %llu (%s) refused: %s", (unsigned long long)e->index, entry_type_name(e->type), r->text);
 	if (r->changed & (CHANGED_NODES | CHANGED_KEY | CHANGED_VERDICT))
 		g->nodes_dirty = true;
-	if (!live)
+	if (!live) {
+		ring_applied(g->ring, e, false);
 		return;
+	}
 	log_info("entry %llu committed: %s by node %u", (unsigned long long)e->index, entry_type_name(e->type), e->author_nid);
 	if (e->type == ENTRY_VERDICT && !r->code)
 		verdict_applied(g, e, r);
 	enrol_on_applied(g, e, r);
 	submit_on_applied(g, e, r);
+	ring_applied(g->ring, e, true);
 	engine_sync(g);
 }
 
@@ -324,6 +327,13 @@ static void on_rebuilt(void *ctx, int code)
 	report_send(g);
 	if (!code)
 		engine_sync(g);
+}
+
+static void on_verdict_key(void *ctx, const struct entry *e, const u8 key[CRYPTO_KEY])
+{
+	struct engine *g = ctx;
+
+	ring_verdict_key(g->ring, e, key);
 }
 
 static void on_suspended(void *ctx, u32 nid, const struct statement *st)
@@ -373,6 +383,9 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 	case MSG_VERDICTACK:
 		submit_on_verdictack(g, from->nid, body);
 		break;
+	case MSG_RING:
+		ring_message(g->ring, from->nid, body);
+		break;
 	case MSG_DENIALS:
 		denials_message(g->denials, from->nid, body);
 		break;
@@ -409,6 +422,7 @@ static void on_view(void *ctx, const struct gcs_view *v)
 	g->have_view = true;
 	log_info("view: %u members, %s", v->n, v->quorate ? "quorate" : "not quorate");
 	report_send(g);
+	ring_view(g->ring);
 }
 
 static void on_joined(void *ctx)
@@ -418,6 +432,7 @@ static void on_joined(void *ctx)
 	g->joined = true;
 	g->nodes_dirty = true;
 	engine_sync(g);
+	ring_joined(g->ring);
 	notify_status("joined");
 }
 
@@ -432,12 +447,16 @@ static void on_alarm(void *ctx, u32 severity, const char *kind, const char *text
 static void on_request(void *ctx, struct direct_request *rq, const struct direct_peer *peer, enum direct_kind kind,
 		       const u8 *p, size_t n)
 {
+	struct engine *g = ctx;
+
 	if (kind == DIRECT_ENROL)
 		enrol_request(ctx, rq, peer, p, n);
 	else if (kind == DIRECT_URGENT)
 		spread_request(ctx, rq, peer, p, n);
 	else if (kind == DIRECT_SUBMIT)
 		submit_foreign(ctx, rq, peer, p, n);
+	else if (kind == DIRECT_RING)
+		ring_request(g->ring, rq, peer, n);
 	else
 		direct_reply(rq, -DSI_EROLE, NULL, 0);
 }
@@ -450,8 +469,9 @@ static int make_backend(void *ctx, struct gcs_backend **ret, const struct gcs_ev
 }
 
 static const struct replica_ops replica_ops = {
-	.applied = on_applied, .suspended = on_suspended, .rebuilt = on_rebuilt, .message = on_message, .lease = on_lease, .role = on_role,
-	.view = on_view, .joined = on_joined, .alarm = on_alarm, .request = on_request,
+	.applied = on_applied, .suspended = on_suspended, .rebuilt = on_rebuilt, .message = on_message, .lease = on_lease,
+	.role = on_role, .view = on_view, .joined = on_joined, .alarm = on_alarm, .request = on_request,
+	.verdict_key = on_verdict_key,
 };
 
 /* --- what the monitor tells ------------------------------------------------------------------------------- */
@@ -478,6 +498,13 @@ static void on_kernel(void *ctx, const struct monop_kernel *k)
 	engine_sync(g);
 }
 
+static void on_ring_answer(void *ctx, const u8 *p, size_t n)
+{
+	struct engine *g = ctx;
+
+	ring_answered(g->ring, p, n);
+}
+
 static void on_drained(void *ctx)
 {
 	struct engine *g = ctx;
@@ -494,7 +521,7 @@ static void on_closed(void *ctx, const char *why)
 }
 
 static const struct enforce_ops enforce_ops = {
-	.event = on_event, .kernel = on_kernel, .drained = on_drained, .closed = on_closed,
+	.event = on_event, .kernel = on_kernel, .drained = on_drained, .closed = on_closed, .ring = on_ring_answer,
 };
 
 /* --- life --------------------------------------------------------------------------------------------------- */
@@ -529,7 +556,8 @@ static int engine_open(struct engine *g, int monitor_fd, int keys_fd, struct err
 	g->enforce = enforce_new(g->loop, monitor_fd, &enforce_ops, g);
 	g->install = g->enforce ? install_new(g->enforce, g->conf.node, on_installed, g) : NULL;
 	g->report_timer = loop_timer_new(g->loop, on_report_timer, g);
-	if (!g->denials || !g->install || !g->report_timer)
+	g->ring = ring_side_new(g);
+	if (!g->denials || !g->install || !g->report_timer || !g->ring)
 		return err_set(e, -DSI_ENOMEM, "engine");
 	code = control_open(g, e);
 	return code ? code : replica_start(g->replica, e);
@@ -558,6 +586,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 	control_free(g);
 	install_free(g->install);
 	denials_free(g->denials);
+	ring_side_free(g->ring);
 	replica_free(g->replica);
 	enforce_free(g->enforce);
 	loop_free(g->loop);

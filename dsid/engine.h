@@ -13,6 +13,7 @@
 #include "dsid/acs/install.h"
 #include "dsid/conf.h"
 #include "dsid/enforce.h"
+#include "dsid/ring.h"
 #include "gcs/census.h"
 #include "gcs/replica.h"
 #include "lib/ipc.h"
@@ -52,6 +53,7 @@ struct engine {
 	struct spread *spreads;
 	struct enrolment *enrolments;
 	struct upload *uploads;
+	struct ring_side *ring;
 };
 
 /* engine.c */

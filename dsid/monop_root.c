@@ -245,6 +245,21 @@ static int op_door(struct monitor *m, const u8 *p, size_t n, struct answer *a)
 	return rc ? fail(a, rc, &e) : 0;
 }
 
+static int op_ring(struct monitor *m, const u8 *p, size_t n, struct answer *a)
+{
+	struct err e = { 0 };
+	int rc = monitor_ring(m, p, n, &e);
+
+	explicit_bzero((void *)p, n); /* the link's own buffer: a job may bring the ring's key */
+	return rc ? fail(a, rc, &e) : 0;
+}
+
+/* What works without a kernel part. */
+static bool kernel_free(u16 op)
+{
+	return op == MONOP_KERNEL || op == MONOP_RING;
+}
+
 static const struct {
 	const char *name;
 	size_t min, max;
@@ -261,6 +276,7 @@ static const struct {
 #define LABELS_RETRY_FN op_labels_retry
 #define KERNEL_FN op_kernel
 #define DOOR_FN op_door
+#define RING_FN op_ring
 #define X(name, number, min, max, phases) [MONOP_##name] = { #name, min, max, phases, name##_FN },
 	MONOP_TABLE(X)
 #undef X
@@ -275,7 +291,7 @@ bool monop_serve(struct monitor *m, u16 op, u32 id, const u8 *p, size_t n)
 	if (op >= ARRAY_SIZE(op_table) || !op_table[op].fn || n < op_table[op].min || n > op_table[op].max ||
 	    !(op_table[op].phases & phase))
 		return false;
-	if (!m->kern && op != MONOP_KERNEL) {
+	if (!m->kern && !kernel_free(op)) {
 		a.head.code = -DSI_EKERNEL;
 		snprintf(a.head.text, sizeof(a.head.text), "this kernel cannot enforce");
 	} else

@@ -198,18 +198,24 @@ static void after_apply(struct replica *r, const struct entry *e, const struct s
 		session_set_term(r->session, r->state->term);
 }
 
-static void take_group_key(struct replica *r, const struct entry *e)
+static void take_group_key(struct replica *r, const struct entry *e, const struct state_result *res)
 {
+	bool tell = r->ops->verdict_key && e->type == ENTRY_VERDICT && !res->code && (res->changed & CHANGED_KEY);
+	u32 nid = r->nid ? r->nid : replica_find_nid(r);
 	u8 wrap[CRYPTO_WRAP], key[CRYPTO_KEY], info[64];
 	size_t info_len;
 	u32 keygen;
 
-	if (!r->session || state_find_wrap(r->state, e, r->nid, r->cfg.role, &keygen, wrap, info, &info_len))
+	if ((!r->session && !tell) || state_find_wrap(r->state, e, nid, r->cfg.role, &keygen, wrap, info, &info_len))
 		return;
 	if (keys_unwrap(r->cfg.keys, info, info_len, wrap, key))
 		replica_alarm(r, 2, "key", "group key %u does not unwrap", keygen);
-	else
-		session_key(r->session, keygen, key);
+	else {
+		if (r->session)
+			session_key(r->session, keygen, key);
+		if (tell)
+			r->ops->verdict_key(r->ctx, e, key);
+	}
 	crypto_wipe(key, sizeof(key));
 }
 
@@ -233,7 +239,7 @@ int replica_apply_to(struct replica *r, u64 index, bool live)
 		if (!rc) {
 			r->last_wall_ms = e.wall_ms;
 			after_apply(r, &e, &res);
-			take_group_key(r, &e);
+			take_group_key(r, &e, &res);
 			if (r->ops->applied)
 				r->ops->applied(r->ctx, &e, &res, live);
 			agree_applied(r, &e, live);

@@ -60,6 +60,8 @@ static json_t *node_row(const struct status_input *in, const struct state_node *
 	json_object_set_new(o, "status", json_string(status_name[n->status]));
 	json_object_set_new(o, "roles", node_roles(in->state, n));
 	json_object_set_new(o, "present", json_boolean(n->status == NODE_BOUND && census_present(in->order, n->nid)));
+	json_object_set_new(o, "on_ring", in->on_ring && n->nid < LIM_NIDS ?
+			    json_boolean(in->on_ring[n->nid / 8] & 1u << n->nid % 8) : json_null());
 	json_object_set_new(o, "mode", json_string(mode_name[r && r->mode <= MODE_ENFORCING ? r->mode : MODE_NONE]));
 	json_object_set_new(o, "policy", json_integer(r ? (json_int_t)r->policy_version : 0));
 	json_object_set_new(o, "applied", json_integer(r ? (json_int_t)r->applied : 0));

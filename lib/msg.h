@@ -32,7 +32,8 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	MSG(VERDICTACK, 19, ALARM, ROLE_MANAGER, MSG_CLEAR, verdictack)                               \
 	MSG(ALARM, 20, ALARM, ROLE_MANAGER | ROLE_SERVER, MSG_SEALED, alarm)                          \
 	MSG(DENIALS, 32, AUDIT, ROLE_MANAGER, MSG_SEALED, denials)                                    \
-	MSG(DIGEST, 24, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, digest)
+	MSG(DIGEST, 24, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, digest)                                  \
+	MSG(RING, 25, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, ring)
 
 /* --- bodies ------------------------------------------------------------------------------------- */
 
@@ -85,6 +86,12 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 
 #define BODY_VERDICTACK(F) F(id16, request) F(u32, target) F(u32, stage) /* 1 suspended 2 final */ F(u64, kernel_us)
 
+/* How far a node's corosync files follow the log; said again in each view. Times a reload, decides nothing else. */
+#define BODY_RING(F)                                                                                   \
+	F(u64, index) /* newest entry they follow (gcs/ring_follow.h) */                              \
+	F(u32, stage) /* enum ring_stage */                                                           \
+	F(u32, nodes) /* in its node list */
+
 #define BODY_ALARM(F) F(u64, wall_ms) F(u32, severity) F(str, kind) F(text, text)
 
 /* Digest of the replicated state after entry index: at each TERM and every LIM_DIGEST_EVERY entries. entry: that
@@ -121,6 +128,7 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	BODY_DECLARE(submitted, BODY_SUBMITTED)                                                       \
 	BODY_DECLARE(report, BODY_REPORT)                                                             \
 	BODY_DECLARE(verdictack, BODY_VERDICTACK)                                                     \
+	BODY_DECLARE(ring, BODY_RING)                                                                 \
 	BODY_DECLARE(alarm, BODY_ALARM)                                                               \
 	BODY_DECLARE(digest, BODY_DIGEST)                                                             \
 	BODY_DECLARE(denials, BODY_DENIALS)                                                           \

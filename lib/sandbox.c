@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum filter { FILTER_KEYS, FILTER_CHANNEL, FILTER_ENGINE, FILTER_MONITOR, FILTER_COUNT };
+enum filter { FILTER_KEYS, FILTER_CHANNEL, FILTER_ENGINE, FILTER_MONITOR, FILTER_RING, FILTER_COUNT };
 
 static const struct {
 	const char *name, *user;
@@ -71,6 +71,16 @@ static const int calls_monitor[] = {
 	SCMP_SYS(capget), SCMP_SYS(capset), SCMP_SYS(seccomp), SCMP_SYS(getresuid), SCMP_SYS(getresgid),
 };
 
+/* Two files written beside and renamed, and libqb's client end: a local socket and memory shared with corosync. No fork,
+ * no exec, no listening. */
+static const int calls_ring[] = {
+	SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername), SCMP_SYS(shutdown), SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(stat), SCMP_SYS(lstat),
+	SCMP_SYS(statx), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+	SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fsync), SCMP_SYS(fchmod), SCMP_SYS(prlimit64), SCMP_SYS(uname), SCMP_SYS(getppid),
+	SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(prctl), SCMP_SYS(sysinfo),
+};
+
 enum { SETS = 3 };
 static const struct {
 	const int *v;
@@ -81,6 +91,7 @@ static const struct {
 	[FILTER_ENGINE] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) } },
 	[FILTER_MONITOR] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) },
 			     { calls_monitor, ARRAY_SIZE(calls_monitor) } },
+	[FILTER_RING] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_ring, ARRAY_SIZE(calls_ring) } },
 };
 
 void sandbox_early(void)
@@ -183,7 +194,7 @@ int sandbox_enter(enum sandbox_profile p, struct err *e)
 		if (!rc)
 			rc = drop_caps(e);
 	} else {
-		rc = keep_caps(caps_monitor, ARRAY_SIZE(caps_monitor), e);
+		rc = keep_caps(caps_monitor, p == SANDBOX_MONITOR ? ARRAY_SIZE(caps_monitor) : 0, e);
 	}
 	if (!rc && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		rc = err_errno(e, -DSI_EPERM, "no_new_privs");

@@ -11,14 +11,15 @@
 
 #include "lib/err.h"
 
-/* X(NAME, user it becomes (NULL: stays root), filter) */
+/* X(NAME, user it becomes (NULL: stays root; only the monitor with capabilities), filter) */
 #define SANDBOX_TABLE(X)                                                                               \
 	X(MONITOR, NULL, FILTER_MONITOR)                                                              \
 	X(CHANNEL, "_dsichan", FILTER_CHANNEL)                                                        \
 	X(ENGINE, "_dsid", FILTER_ENGINE)                                                             \
 	X(NODE_KEYS, "_dsikey", FILTER_KEYS)                                                          \
 	X(SERVER, "_dsiss", FILTER_ENGINE)                                                            \
-	X(SERVER_KEYS, "_dsisskey", FILTER_KEYS)
+	X(SERVER_KEYS, "_dsisskey", FILTER_KEYS)                                                      \
+	X(RING, NULL, FILTER_RING) /* root without a capability: the files are root's, corosync asks for root */
 
 enum sandbox_profile {
 #define X(name, user, filter) SANDBOX_##name,
