@@ -49,7 +49,7 @@ cluster_made
 check "n4 enrols, a member without a vote" enrol n4
 check "n4 starts" service_start n4 dsid
 check_until 60 "four on the ring" cluster_is n2 "4 Yes"
-check_until 60 "n4 is there" ask n2 '[.nodes[] | select(.name == "n4" and .present)] | length == 1' nodes
+check_until 60 "n4 is there" ask n2 '[.nodes[] | select(.name == "n4" and .present)] | length == 1' node list
 check "the ring's files are as they were: nobody new" on n2 sh -c '! test -e /etc/corosync/corosync.conf.dsi-previous'
 check "only a member may have the ring: an unknown key is refused" on n1 sh -c "
 	! dsi-admin --root /tmp/stranger enroll --token /dev/null --address 10.77.0.1:5499 2>&1"
@@ -95,7 +95,7 @@ measured "n4 back after $MS ms"
 check "with the new key" same_key n4 n2
 check "and the same node list and version" listed n4 "n2 n3 n4"
 check "config_version is the same everywhere" same_version n4 n2
-check_until 60 "n4 is present" ask n2 '[.nodes[] | select(.name == "n4" and .present)] | length == 1' nodes
+check_until 60 "n4 is present" ask n2 '[.nodes[] | select(.name == "n4" and .present)] | length == 1' node list
 check_until 30 "it has what was committed meanwhile" committed_on 2 n4
 check "n1 alone still" cluster_is n1 "1 No"
 
@@ -117,7 +117,7 @@ check "n2 and n3 never lost quorum" quorum_kept
 row "--keep-on-ring: refused by all, and on the ring"
 key=$(key_of n2)
 check "revoke-node n1 --keep-on-ring" revoke_with n1 --keep-on-ring
-check "n1 is revoked" ask n2 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 2' nodes
+check "n1 is revoked" ask n2 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 2' node list
 check_until 60 "two voters" voters_are n2 2
 check_until 20 "it is on the ring" on_ring n2 n1 revoked 'false,true'
 check "four on the ring" cluster_is n2 "4 Yes"
