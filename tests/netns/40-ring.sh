@@ -22,7 +22,7 @@ quorum_lost() { on "$1" grep -ac 'within the non-primary' /var/log/corosync/coro
 quorum_kept() { [[ $(quorum_lost n2) = "$LOST_n2" && $(quorum_lost n3) = "$LOST_n3" ]]; }
 quorum_noted() { LOST_n2=$(quorum_lost n2) LOST_n3=$(quorum_lost n3); }
 on_ring() { # NODE NAME STATUS true|false
-	ask "$1" "[.nodes[] | select(.name == \"$2\" and .status == \"$3\") | .on_ring] == [$4]" nodes
+	ask "$1" "[.nodes[] | select(.name == \"$2\" and .status == \"$3\") | .on_ring] == [$4]" node list
 }
 unread_from() { # NODE...: packets of n1's
 	local n

@@ -147,7 +147,7 @@ reboot_with() { # KERNEL ARGUMENTS
 row "dsi=permissive: recorded, not refused, and said"
 reboot_with dsi=permissive
 check_until 20 "status: permissive, and by what" local_is '.mode == "permissive" and (.detail | test("dsi=permissive"))'
-check "the list of nodes, too" ask n1 '.nodes[0].mode == "permissive"' nodes
+check "the list of nodes, too" ask n1 '.nodes[0].mode == "permissive"' node list
 check_until 20 "the policy is loaded" sh_ '[ -e /sys/fs/bpf/dsi/maps/state ] && journalctl -b -u dsid | grep -q "policy 1 in force"'
 check "confined reads /etc/shadow" sh_ '/usr/local/bin/probe-cat /etc/shadow >/dev/null'
 check_until 20 "and it is recorded" ask n1 '[.denials[] | select(.subject == "probe" and .target == "shadow")] | length > 0' denials
