@@ -134,6 +134,8 @@ check "services start" service_start n1 dsid dsi-ss
 check_until 60 "n1 serves" served
 check "version 1 of the new cluster" push 1 /var/lib/p/one
 check_until 10 "guarded" local_is '.guard == true'
+check "through all of that no filter killed a process, and dsid was never started again by itself" \
+	sh_ '[ "$(systemctl show -P NRestarts dsid)" = 0 ] && ! journalctl -k -b | grep -q type=1326'
 
 reboot_with() { # KERNEL ARGUMENTS
 	sh_ sync
