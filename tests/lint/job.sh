@@ -11,12 +11,11 @@ export TMPDIR=$job
 cat >"$job/words" <<'WORDS'
 CHECKS=0
 check_run() { ((++CHECKS != JOB_FAIL)); }
-job_begin() { JOB_LOG=$(mktemp -d); }
+job_begin() { JOB_LOG=$(mktemp -d) && echo 0 | tee "$JOB_LOG/noticed" >"$JOB_LOG/led"; }
 on() { [[ $2 != cat ]] || echo 0; }
 lab() { :; }
 ask() { echo 0; }
 node_ms() { echo 0; }
-journal_ms() { echo 0; }
 machine_picture() { :; }
 lab_use() { :; }
 WORDS

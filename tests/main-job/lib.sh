@@ -50,10 +50,12 @@ check_until() { # SECONDS TEXT CMD...
 
 # Milliseconds by a node's own clock, so that what its journal says can be compared.
 node_ms() { on "$1" date +%s%3N; }
-# When NODE's journal of UNIT says PATTERN for the first time since MS; empty when it does not.
-journal_ms() { # NODE UNIT SINCE_MS PATTERN
+# When NODE's journal of UNIT says PATTERN for the first time since MS: into the file NAME of the job's log.
+journal_noted() { # NODE UNIT SINCE_MS PATTERN NAME
 	on "$1" journalctl -u "$2" -o short-unix --no-pager --since "@$(($3 / 1000))" |
-		awk -v since="$3" -v pattern="$4" '$1 * 1000 >= since && $0 ~ pattern { printf "%.0f\n", $1 * 1000; exit }'
+		awk -v since="$3" -v pattern="$4" '!ms && $1 * 1000 >= since && $0 ~ pattern { ms = $1 * 1000 } END { if (ms) printf "%.0f\n", ms }' \
+			>"$JOB_LOG/$5"
+	[[ -s $JOB_LOG/$5 ]]
 }
 
 measured() { # TEXT
