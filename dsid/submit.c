@@ -145,14 +145,26 @@ static int send(struct submission *s)
 static void expire(struct submission *s)
 {
 	struct order_status o;
-	char text[256];
+	char text[400];
 
 	if (s->committed) {
 		finish(s, 0, "committed; not every node has said yet that it enforces it");
 		return;
 	}
 	replica_status(s->g->replica, &o);
-	if (o.phase != ORDER_OPEN)
+	if (s->kind == ENTRY_VERDICT && replica_suspended(s->g->replica, s->target)) {
+		snprintf(text, sizeof(text), "suspended by the nodes that are here, but %u of %u voters cannot make it final (a "
+			 "majority is %u): bring voters back, or with the root key: dsi-admin cluster reform --root-key FILE "
+			 "--voters NODE,... --force", o.voters_present, o.voters, o.majority);
+		finish(s, 0, text);
+		return;
+	}
+	if (replica_halted(s->g->replica))
+		snprintf(text, sizeof(text), "two different reforms of one generation exist: nothing is ordered until the root "
+			 "signs the next (dsi-admin cluster reform)");
+	else if (s->kind == ENTRY_REFORM)
+		snprintf(text, sizeof(text), "the reform is not on this node's disk yet: see its log");
+	else if (o.phase != ORDER_OPEN)
 		snprintf(text, sizeof(text), "no majority: %u of %u voters present, %u needed; nothing was changed", o.voters_present,
 			 o.voters, o.majority);
 	else
@@ -168,7 +180,7 @@ static void on_timer(void *ctx)
 		expire(s);
 		return;
 	}
-	if (!s->committed)
+	if (!s->committed && s->kind != ENTRY_REFORM)
 		send(s);
 	loop_timer_set(s->timer, MIN(RESEND_MS * MS, s->deadline - loop_boottime()));
 }
@@ -219,6 +231,16 @@ void submit_begin(struct engine *g, struct ipc_request *rq, const u8 *statement,
 	subject_of(s, &st);
 	s->next = g->submissions;
 	g->submissions = s;
+	if (s->kind == ENTRY_REFORM) {
+		struct err e = { 0 };
+
+		/* No server and no majority is asked: root signed it. The others see it here, over the direct leg. */
+		rc = replica_reform(g->replica, statement, n, &e);
+		if (rc) {
+			finish(s, rc, e.text);
+			return;
+		}
+	}
 	on_timer(s);
 }
 
@@ -226,7 +248,12 @@ void submit_on_submitted(struct engine *g, const struct body_submitted *m)
 {
 	for (struct submission *s = g->submissions, *next; s; s = next) {
 		next = s->next;
-		if (m->code && !s->committed && !memcmp(m->request, s->request, sizeof(s->request)))
+		if (!m->code || s->committed || memcmp(m->request, s->request, sizeof(s->request)))
+			continue;
+		/* One of two voters: not final, and still the verdict is in force on all who are here. */
+		if (m->code == DSI_ENOTSAFE && s->kind == ENTRY_VERDICT && replica_suspended(g->replica, s->target))
+			finish(s, 0, m->text);
+		else
 			finish(s, -(int)m->code, m->text);
 	}
 }

@@ -777,6 +777,8 @@ static int chain_check(struct log *g, struct log_boot *boot, struct err *e)
 			boot->tail_index = index;
 			boot->tail_term = en.term;
 			boot->generation = en.generation;
+			if (en.type == ENTRY_REFORM)
+				boot->reform = index;
 			memcpy(boot->tail_hash, en.hash, CRYPTO_HASH);
 		}
 	}

@@ -196,7 +196,7 @@ static bool chains(const struct entry *e, const struct tail *before, u32 author)
 	if (e->term < before->term)
 		return false;
 	if (e->term > before->term)
-		return e->type == ENTRY_TERM || e->type == ENTRY_REFORM;
+		return e->type == ENTRY_TERM;
 	/* One server writes a term, and opens it once. Term 0 is before the first server. */
 	return !e->term || (e->type != ENTRY_TERM && (!author || e->author_nid == author));
 }
@@ -264,6 +264,7 @@ int order_log_accept(struct order *o, const struct entry *e, const u8 *p, size_t
 	struct tail before, have;
 	u32 author, have_author;
 
+	/* A new generation is root's alone: the shell takes it in and begins order anew (gcs/replica_reform.c). */
 	if (memcmp(e->cluster, o->cfg.cluster, sizeof(e->cluster)) || e->generation > o->cfg.generation ||
 	    (e->term && e->term == o->term && e->generation != o->cfg.generation))
 		return -DSI_ECLUSTER;

@@ -5,8 +5,9 @@
 
 #include "gcs/replica.h"
 
-enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, URGENT_MAX = 16 };
+enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, URGENT_MAX = 16, REFORMS_MAX = 32 };
 #define META_STALE "stale-disk" /* non-empty: this disk's vote waits until a majority has told it again */
+#define META_HALT "reform-halt" /* u32: two different reforms of this generation were met; empty: none */
 
 struct blob_hint {
 	u8 digest[CRYPTO_HASH];
@@ -15,6 +16,13 @@ struct blob_hint {
 
 struct fetch;    /* a blob being fetched */
 struct proposal; /* an entry body that waits for order */
+struct reforming; /* a reform being taken in */
+
+struct reform_source { /* a member's direct leg */
+	char address[LIM_PATH];
+	u8 key[CRYPTO_PUB];
+	bool keyed;
+};
 
 struct replica {
 	struct replica_config cfg;
@@ -36,6 +44,7 @@ struct replica {
 	struct loop_timer *learn_timer;
 	u32 learn_next;          /* index into candidates */
 	bool learning;
+	struct reform_source learn_source; /* who is asked now */
 	u32 fetch_nid;           /* whom ORDER_FETCH asked last */
 	struct blob_hint hint[BLOB_HINTS];
 	u32 n_hint, hint_next;
@@ -47,6 +56,17 @@ struct replica {
 	struct blob urgent[URGENT_MAX]; /* statements delivered, not committed: for STATE.urgent */
 	u32 n_urgent;
 	struct gcs_ring view_ring;
+	/* generations: replica_reform.c */
+	struct reforming *reforming;
+	u64 reforms[REFORMS_MAX]; /* indices of REFORM entries applied, oldest first */
+	u32 n_reforms;
+	u32 halted;              /* two different reforms of this generation: silent; 0 no */
+	struct blob other;       /* the one of them that is not in our log */
+	struct loop_timer *look_timer;
+	u8 look[LIM_NIDS / 8 + 1]; /* whose reforms are to be seen */
+	u64 looked[LIM_NIDS];    /* incarnation of whom we saw them */
+	u32 looking;             /* NID asked now; 0 none */
+	u64 look_next;
 	struct arena arena;      /* of the step */
 };
 
@@ -56,6 +76,8 @@ int replica_apply_to(struct replica *r, u64 index, bool live);
 int replica_join(struct replica *r, struct err *e);
 int replica_store_entry(struct replica *r, const u8 *p, size_t n); /* learning: verify, append, no vote */
 u32 replica_find_nid(const struct replica *r);
+void replica_quiet(struct replica *r); /* order and session end: nothing is said any more; the direct leg stays */
+void replica_again(struct replica *r); /* a new generation is in the log and in the state: join again, or go on learning */
 void replica_alarm(struct replica *r, u32 severity, const char *kind, const char *fmt, ...) DSI_PRINTF(4, 5);
 
 /* replica_learn.c */
@@ -64,7 +86,19 @@ void learn_stop(struct replica *r);
 void learn_soon(struct replica *r); /* we met something we do not know: ask again */
 void learn_entries(struct replica *r, u32 nid, u64 from, u64 to); /* ORDER_FETCH */
 void learn_bodies(struct replica *r, u32 nid, u64 index);         /* ORDER_BODIES */
+void learn_resume(struct replica *r); /* a reform came in between: go on, unless we have joined */
 void learn_free(struct replica *r);
+
+/* replica_reform.c */
+void reform_load(struct replica *r);
+void reform_applied(struct replica *r, u64 index);
+void reform_serve(struct replica *r, struct direct_request *rq, const u8 *p, size_t n);
+/* An answer to DIRECT_REFORMS. True: one is being taken in; learn_resume() or replica_again() follows. */
+bool reform_seen(struct replica *r, const struct reform_source *src, const u8 *p, size_t n);
+void reform_look(struct replica *r, u32 nid, u64 incarnation); /* a member of our generation: is its reform ours? */
+void reform_ahead(struct replica *r);                          /* somebody claims a later generation */
+void reform_look_next(void *ctx);
+void reform_free(struct replica *r);
 
 /* replica_serve.c */
 extern const struct direct_ops replica_direct_ops;

@@ -62,8 +62,12 @@ static void join_now(struct replica *r)
 	struct err e = { 0 };
 
 	learn_stop(r);
-	if (r->order)
+	if (r->order || r->reforming)
 		return;
+	if (r->halted) {
+		reform_look_next(r);
+		return;
+	}
 	if (replica_join(r, &e))
 		replica_alarm(r, 3, "join", "cannot join: %s", e.text);
 }
@@ -106,6 +110,8 @@ static void on_learnt(void *ctx, int code, const struct direct_peer *peer, const
 	struct rbuf in;
 
 	r->learning = false;
+	if (r->reforming)
+		return;
 	if (code) {
 		r->learn_next++;
 		learn_again(r, 0);
@@ -128,19 +134,52 @@ static void on_learnt(void *ctx, int code, const struct direct_peer *peer, const
 	replica_run(r, &acts);
 }
 
+static void ask_entries(struct replica *r)
+{
+	struct reform_source *s = &r->learn_source;
+	u8 rq[16];
+	struct wbuf w;
+
+	wbuf_fixed(&w, rq, sizeof(rq));
+	wbuf_u64(&w, log_tail(r->log) + 1);
+	wbuf_u64(&w, UINT64_MAX);
+	r->learning = true;
+	if (direct_call(r->direct, s->address, s->keyed ? s->key : NULL, DIRECT_ENTRIES, rq, sizeof(rq), CALL_NS, on_learnt, r)) {
+		r->learning = false;
+		r->learn_next++;
+		learn_again(r, LEARN_RETRY_MS);
+	}
+}
+
+/* First its generation: in a later one its entries may not continue ours at all. */
+static void on_reforms(void *ctx, int code, const struct direct_peer *peer, const u8 *p, size_t n)
+{
+	struct replica *r = ctx;
+
+	(void)peer;
+	r->learning = false;
+	if (r->reforming || (!code && reform_seen(r, &r->learn_source, p, n)))
+		return;
+	if (!code || code == -DSI_EINVAL) { /* an older program does not know the question */
+		ask_entries(r);
+		return;
+	}
+	r->learn_next++;
+	learn_again(r, 0);
+}
+
 /* Ask the next candidate. All asked in vain: a node that knows itself joins with what it has; one that does
  * not asks again later. */
 static void learn_next(void *ctx)
 {
 	struct replica *r = ctx;
-	char address[LIM_PATH];
-	u8 key[CRYPTO_PUB], rq[16];
-	bool keyed;
+	struct reform_source *s = &r->learn_source;
+	u8 rq[4];
 	struct wbuf w;
 
-	if (r->learning)
+	if (r->learning || r->reforming)
 		return;
-	if (!candidate(r, r->learn_next, address, key, &keyed)) {
+	if (!candidate(r, r->learn_next, s->address, s->key, &s->keyed)) {
 		r->learn_next = 0;
 		if (r->order)
 			return;
@@ -151,14 +190,19 @@ static void learn_next(void *ctx)
 		return;
 	}
 	wbuf_fixed(&w, rq, sizeof(rq));
-	wbuf_u64(&w, log_tail(r->log) + 1);
-	wbuf_u64(&w, UINT64_MAX);
+	wbuf_u32(&w, r->state->generation - 1);
 	r->learning = true;
-	if (direct_call(r->direct, address, keyed ? key : NULL, DIRECT_ENTRIES, rq, sizeof(rq), CALL_NS, on_learnt, r)) {
+	if (direct_call(r->direct, s->address, s->keyed ? s->key : NULL, DIRECT_REFORMS, rq, sizeof(rq), CALL_NS, on_reforms, r)) {
 		r->learning = false;
 		r->learn_next++;
 		learn_again(r, LEARN_RETRY_MS);
 	}
+}
+
+void learn_resume(struct replica *r)
+{
+	if (!r->order && !r->learning && !r->reforming && !r->backend)
+		learn_again(r, 0);
 }
 
 int learn_start(struct replica *r)
@@ -178,7 +222,7 @@ void learn_stop(struct replica *r)
 
 void learn_soon(struct replica *r)
 {
-	if (!r->learning && !loop_timer_active(r->learn_timer))
+	if (!r->learning && !r->reforming && !loop_timer_active(r->learn_timer))
 		learn_again(r, 100);
 }
 
@@ -190,6 +234,8 @@ static void on_fetched(void *ctx, int code, const struct direct_peer *peer, cons
 	struct rbuf in;
 	u32 count = 0;
 
+	if (!r->order)
+		return;
 	if (!code) {
 		rbuf_init(&in, p, n);
 		rbuf_u64(&in);

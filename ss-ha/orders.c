@@ -128,7 +128,7 @@ void orders_submit(struct server *s, const struct session_sender *from, const st
 	struct err e = { 0 };
 	int rc;
 
-	if (!s->active || ordered(s, m->request))
+	if (!s->active || ordered(s, m->request) || m->kind == ENTRY_REFORM) /* that one is root's, and ordered by nobody */
 		return;
 	rc = m->kind == ENTRY_ENROL ? order_enrolment(s, m, &e) : order_statement(s, m, &e);
 	if (rc == -DSI_EREPLAY) /* asked again because our answer was slow or a server died: it is applied already */
