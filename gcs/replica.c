@@ -1011,6 +1011,11 @@ void replica_status(const struct replica *r, struct order_status *ret)
 	ret->halted |= r->halted;
 }
 
+void replica_urgent(const struct replica *r, struct blobs *ret)
+{
+	*ret = (struct blobs){ (struct blob *)(uintptr_t)r->urgent, r->n_urgent };
+}
+
 bool replica_halted(const struct replica *r)
 {
 	return r->halted;

@@ -80,6 +80,8 @@ int replica_propose(struct replica *r, u16 type, const void *body, size_t n);
  * higher; -DSI_ECONFLICT its base is not in this log, or it is the second of its number (this node is silent then);
  * -DSI_EAGAIN; or state_verify_entry()'s. e has the text for the operator. Not from inside ops. */
 int replica_reform(struct replica *r, const u8 *statement, size_t n, struct err *e);
+/* Verdicts delivered and not committed, as statements; valid until the next event. */
+void replica_urgent(const struct replica *r, struct blobs *ret);
 bool replica_halted(const struct replica *r); /* two reforms of one number: silent until the root signs the next */
 /* Where a blob may be had besides the author of the entry that names it. */
 void replica_blob_hint(struct replica *r, const u8 digest[CRYPTO_HASH], u32 nid);

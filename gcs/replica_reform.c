@@ -564,7 +564,7 @@ bool reform_seen(struct replica *r, const struct reform_source *src, const u8 *p
 {
 	struct statement st, best_st = { 0 };
 	struct reform_place at, best_at = { 0 };
-	struct blob best = { 0 };
+	struct blob best = { 0 }, other = { 0 };
 	struct rbuf in;
 	struct arena a;
 	bool two = false, began = false;
@@ -579,7 +579,7 @@ bool reform_seen(struct replica *r, const struct reform_source *src, const u8 *p
 		if (!bytes)
 			break;
 		if (what < 0)
-			halt(r, at.generation, bytes, len);
+			other = (struct blob){ bytes, len };
 		if (what <= 0 || at.generation < best_at.generation)
 			continue;
 		if (at.generation > best_at.generation) {
@@ -590,8 +590,11 @@ bool reform_seen(struct replica *r, const struct reform_source *src, const u8 *p
 		} else if (st.raw_len != best_st.raw_len || memcmp(st.raw, best_st.raw, st.raw_len))
 			two = true;
 	}
+	/* A later generation that stands alone ends what came before. */
 	if (two)
 		halt(r, best_at.generation, best.p, best.n);
+	else if (!best.n && other.n)
+		halt(r, r->state->generation, other.p, other.n);
 	else if (best.n)
 		began = begin(r, src, &best_at, best.p, best.n);
 	arena_fini(&a);
