@@ -397,7 +397,9 @@ static void do_urgent(struct replica *r, const struct order_action *a)
 {
 	struct statement st;
 
-	if (!statement_open(&st, a->u.delivered.p, a->u.delivered.n))
+	/* What a STATE carries is its sender's word: it suspends only if an operator said it to this cluster. */
+	if (!statement_open(&st, a->u.delivered.p, a->u.delivered.n) &&
+	    !state_check(r->state, &st, loop_wall_ms(), NULL, 0, NULL))
 		suspend(r, &st);
 }
 
@@ -953,13 +955,14 @@ void replica_free(struct replica *r)
 {
 	if (!r)
 		return;
+	r->closing = true;
+	direct_free(r->direct); /* ends calls under way: whom they tell must still be there */
 	learn_free(r);
 	reform_free(r);
 	if (r->backend)
 		r->backend->free(r->backend);
 	session_free(r->session);
 	order_free(r->order);
-	direct_free(r->direct);
 	if (r->log)
 		log_close(r->log);
 	loop_timer_free(r->tick);

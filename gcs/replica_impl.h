@@ -39,6 +39,7 @@ struct replica {
 	u32 nid;
 	bool stepping;           /* inside the actions of a step: events that come now wait their turn */
 	bool live;
+	bool closing;            /* replica_free() is under way: answers of the direct leg mean nothing */
 	u8 suspended[LIM_NIDS / 8 + 1];
 	/* learning over the direct leg, before and beside the ordered leg */
 	struct loop_timer *learn_timer;

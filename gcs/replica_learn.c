@@ -110,7 +110,7 @@ static void on_learnt(void *ctx, int code, const struct direct_peer *peer, const
 	struct rbuf in;
 
 	r->learning = false;
-	if (r->reforming)
+	if (r->closing || r->reforming)
 		return;
 	if (code) {
 		r->learn_next++;
@@ -158,7 +158,7 @@ static void on_reforms(void *ctx, int code, const struct direct_peer *peer, cons
 
 	(void)peer;
 	r->learning = false;
-	if (r->reforming || (!code && reform_seen(r, &r->learn_source, p, n)))
+	if (r->closing || r->reforming || (!code && reform_seen(r, &r->learn_source, p, n)))
 		return;
 	if (!code || code == -DSI_EINVAL) { /* an older program does not know the question */
 		ask_entries(r);
@@ -234,7 +234,7 @@ static void on_fetched(void *ctx, int code, const struct direct_peer *peer, cons
 	struct rbuf in;
 	u32 count = 0;
 
-	if (!r->order)
+	if (r->closing || !r->order)
 		return;
 	if (!code) {
 		rbuf_init(&in, p, n);
@@ -317,6 +317,8 @@ static void on_part(void *ctx, int code, const struct direct_peer *peer, const u
 	struct rbuf in;
 
 	(void)peer;
+	if (f->r->closing)
+		return; /* learn_free() ends it */
 	rbuf_init(&in, p, n);
 	u64 size = code ? 0 : rbuf_u64(&in);
 

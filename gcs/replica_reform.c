@@ -431,6 +431,7 @@ static void give_up(struct reforming *f, const char *why)
 
 	replica_alarm(r, 2, "reform", "generation %u from %s: %s", f->at.generation, f->src.address, why);
 	reforming_free(f);
+	r->look_next = loop_now(r->cfg.loop) + HALTED_LOOK_NS; /* who is ahead goes on saying so */
 	r->learn_next++;
 	learn_resume(r);
 	look_soon(r, 1);
@@ -471,7 +472,7 @@ static void on_chain(void *ctx, int code, const struct direct_peer *peer, const 
 	struct rbuf in;
 
 	(void)peer;
-	if (!f || f->writing)
+	if (r->closing || !f || f->writing)
 		return;
 	rbuf_init(&in, p, n);
 	rbuf_u64(&in);
@@ -661,6 +662,8 @@ static void on_look(void *ctx, int code, const struct direct_peer *peer, const u
 	const struct state_node *node = state_node(r->state, r->looking);
 
 	(void)peer;
+	if (r->closing)
+		return;
 	if (code && r->looking < LIM_NIDS)
 		r->looked[r->looking] = 0; /* its next HELLO asks again */
 	r->looking = 0;

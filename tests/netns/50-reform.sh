@@ -102,6 +102,7 @@ check_until 60 "n2 answers" on n2 true
 check "n2's services start" service_start n2 dsid dsi-ss
 check_until 90 "generation 3 on n2" generation_is n2 3
 check_until 60 "policy 3 on n2" policy_is n2 3
+check_until 60 "generation 3 at n2's server" ask n2 '.cluster.generation == 3' status --server
 check_until 60 "the active server is n3, there is no standby" \
 	ask n2 '.view.live and .server.active == "n3" and .server.standby == []' status
 check "an operator gives n1 its vote back" admin n3 node promote n1 --operator /root/operator.key
@@ -138,10 +139,15 @@ check "a push is refused, and says why" refused_with n3 "root signs the next" \
 check "generation 6, on n3's log" reform_on n3 /root/root.key --voters n3
 check_until 60 "n3 is active" active_is n3 n3
 check_until 60 "n2 takes it, and gives its own up" generation_is n2 6
+check_until 60 "n2's server too" ask n2 '.cluster.generation == 6' status --server
 check_until 60 "n2 is in the view" ask n2 '.view.live and (.view.halted | not)' status
 check "a push" push_from n3 last
 check_until 30 "policy 4 on n2" policy_is n2 4
 check_until 30 "one log on n2 and n3" same_log n2 n3
+check "all of n3 is stopped" on n3 sh -c 'pkill -x dsi-ss; pkill -x dsid; while pgrep -x "dsid|dsi-ss"; do sleep 0.1; done; true'
+check "and started" service_start n3 dsid dsi-ss
+check_until 60 "n3 is active in the generation it was in" active_is n3 n3
+check "which is 6" generation_is n3 6
 
 table
 done_testing

@@ -13,7 +13,7 @@ static struct loop *loop;
 static struct replica *r;
 static char dir[64], cluster_file[128];
 static u8 root_seed[32] = { 1 }, server_seed[32] = { 2 }, other_seed[32] = { 3 };
-static u8 cluster[16], request;
+static u8 cluster[16], request, bend; /* bend: of the base's hash */
 static u32 n_live, joined, views, alarms;
 static u64 live_index;
 static bool (*wanted)(void);
@@ -166,6 +166,7 @@ static struct said say(u32 generation, u64 base, u8 *seed)
 	struct wbuf body, w;
 
 	base_of(base, f.base_hash);
+	f.base_hash[0] ^= bend;
 	memcpy(st.cluster, cluster, sizeof(cluster));
 	st.request[0] = ++request;
 	MUST(!crypto_sign_pub(seed, st.pub));
@@ -211,6 +212,10 @@ static void test_refused(void)
 	s = say(2, 1, root_seed); /* another cluster's */
 	cluster[0] ^= 1;
 	CHECK(take(&s) == -DSI_ECLUSTER);
+	bend = 1;
+	s = say(2, 1, root_seed); /* on another log */
+	bend = 0;
+	CHECK(take(&s) == -DSI_ECONFLICT);
 	CHECK(replica_state(r)->generation == 1 && log_tail(replica_log(r)) == 1 && !alarms);
 	CHECK(good.n > 0);
 	down();
