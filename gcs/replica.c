@@ -224,20 +224,52 @@ static void suspend(struct replica *r, const struct statement *st)
 		r->ops->suspended(r->ctx, verdict.nid, st);
 }
 
+/* Its operator took the verdict back before any entry carried it. The WITHDRAW that follows tells everybody else. */
+static void resume(struct replica *r, u32 nid)
+{
+	if (nid >= LIM_NIDS || !replica_suspended(r, nid) || !state_nid_live(r->state, nid))
+		return;
+	for (u32 i = 0; i < r->n_urgent; i++) {
+		struct body_s_verdict verdict;
+		struct statement st;
+
+		if (statement_open(&st, r->urgent[i].p, r->urgent[i].n) ||
+		    body_decode(&schema_s_verdict, st.body, st.body_len, &verdict, &r->arena) || verdict.nid != nid)
+			continue;
+		free((void *)r->urgent[i].p);
+		r->urgent[i--] = r->urgent[--r->n_urgent];
+	}
+	r->suspended[nid / 8] &= (u8)~(1u << nid % 8);
+	r->recheck = true;
+}
+
+static void submitted_statement(struct replica *r, const struct statement *st)
+{
+	struct body_s_verdict verdict;
+	struct body_s_node_op op;
+
+	if (st->kind == ENTRY_VERDICT && !body_decode(&schema_s_verdict, st->body, st->body_len, &verdict, &r->arena) &&
+	    is_voter(r, verdict.nid))
+		suspend(r, st);
+	if (st->kind == ENTRY_WITHDRAW && !body_decode(&schema_s_node_op, st->body, st->body_len, &op, &r->arena) &&
+	    is_voter(r, op.nid))
+		resume(r, op.nid);
+}
+
 /* One of two voters cannot be revoked by the other alone, and no entry will ever carry the verdict: what suspends at
- * delivery then is the statement itself, on its way to a server. The same on all who deliver it. */
+ * delivery then is the statement itself, on its way to a server, and what ends it is the operator's next. The same on
+ * all who deliver it. */
 static void submitted(struct replica *r, const struct body_submit *m)
 {
 	const struct order_voters *v = r->state->n_voters ? &r->state->voters[r->state->n_voters - 1] : NULL;
-	struct body_s_verdict verdict;
 	struct order_actions acts;
 	struct statement st;
 
-	if (m->kind != ENTRY_VERDICT || !v || v->n != 2 || statement_open(&st, m->statement.p, m->statement.n) ||
-	    st.kind != ENTRY_VERDICT || body_decode(&schema_s_verdict, st.body, st.body_len, &verdict, &r->arena) ||
-	    !is_voter(r, verdict.nid) || state_check(r->state, &st, loop_wall_ms(), NULL, 0, NULL))
+	if ((m->kind != ENTRY_VERDICT && m->kind != ENTRY_WITHDRAW) || !v || v->n != 2 ||
+	    statement_open(&st, m->statement.p, m->statement.n) ||
+	    state_check(r->state, &st, loop_wall_ms(), NULL, 0, NULL))
 		return;
-	suspend(r, &st);
+	submitted_statement(r, &st);
 	if (!r->recheck)
 		return;
 	r->recheck = false;

@@ -114,6 +114,10 @@ check "revoke-node n1 suspends, and prints the reform" suspends_only n3 n1
 check "n1's messages are refused" \
 	wait_until 30 ask n3 '.refused_messages["sender revoked, removed or suspended"] > 0' counters
 check "nothing can be decided" ask n3 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 0' nodes
+check "taken back by its operator" admin n3 withdraw n1 --operator /root/operator.key
+check_until 60 "two of two voters again" voters_are n3 2
+check "a push, by both" push_from n3 withdrawn
+check "revoke-node n1 once more" suspends_only n3 n1
 check "n1 cannot be a voter of the new generation" refused_with n3 "n1 was thrown out" \
 	dsi-admin cluster reform --root-key /root/root.key --voters n1,n3 --force
 check "reform" reform_on n3 /root/root.key --voters n3
@@ -142,7 +146,7 @@ check_until 60 "n2 takes it, and gives its own up" generation_is n2 6
 check_until 60 "n2's server too" ask n2 '.cluster.generation == 6' status --server
 check_until 60 "n2 is in the view" ask n2 '.view.live and (.view.halted | not)' status
 check "a push" push_from n3 last
-check_until 30 "policy 4 on n2" policy_is n2 4
+check_until 30 "policy 5 on n2" policy_is n2 5
 check_until 30 "one log on n2 and n3" same_log n2 n3
 check "all of n3 is stopped" on n3 sh -c 'pkill -x dsi-ss; pkill -x dsid; while pgrep -x "dsid|dsi-ss"; do sleep 0.1; done; true'
 check "and started" service_start n3 dsid dsi-ss
