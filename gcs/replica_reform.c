@@ -341,7 +341,7 @@ static int take(struct reforming *f, struct err *err)
 
 	if (rc)
 		return rc;
-	replica_alarm(f->r, 2, "reform", "generation %u, signed by the root, stands on entry %llu: taking it in",
+	replica_alarm(f->r, 1, "reform", "generation %u, signed by the root, stands on entry %llu: taking it in",
 		      f->at.generation, (unsigned long long)f->at.base_index);
 	replica_quiet(f->r);
 	write_all(f);

@@ -35,6 +35,7 @@ push_from() { # NODE COMMENT
 }
 policy_is() { ask "$1" ".policy.version == $2" status; }
 generation_is() { ask "$1" ".cluster.generation == $2" status; }
+newcomer_token() { on n3 dsi-admin join-token "$1" --voter --stdout --operator /root/operator.key >"$JOB_LOG/token.again"; }
 votes_not() { # NODE NAME: NODE's log has NAME as a member without a vote
 	ask "$1" "[.nodes[] | select(.name == \"$2\" and .status == \"bound\") | .roles | contains([\"voter\"])] == [false]" nodes
 }
@@ -148,6 +149,15 @@ check_until 60 "n2 is in the view" ask n2 '.view.live and (.view.halted | not)' 
 check "a push" push_from n3 last
 check_until 30 "policy 5 on n2" policy_is n2 5
 check_until 30 "one log on n2 and n3" same_log n2 n3
+
+row "a log with reforms in it: newcomers, backups, restarts"
+check "a token for n1" newcomer_token n1
+check "n1 enrols anew" on n1 dsi-admin enroll --again --token - --address 10.77.0.1:5410 <"$JOB_LOG/token.again"
+check "n1 starts" service_start n1 dsid
+check_until 90 "n1 is a voter, in generation 6" voters_are n1 2
+check "generation 6 on n1" generation_is n1 6
+check_until 30 "one log on n1 and n3" same_log n1 n3
+check "a backup proves the log" on n3 dsi-admin backup --out /tmp/backup
 check "all of n3 is stopped" on n3 sh -c 'pkill -x dsi-ss; pkill -x dsid; while pgrep -x "dsid|dsi-ss"; do sleep 0.1; done; true'
 check "and started" service_start n3 dsid dsi-ss
 check_until 60 "n3 is active in the generation it was in" active_is n3 n3
