@@ -264,12 +264,14 @@ int order_log_accept(struct order *o, const struct entry *e, const u8 *p, size_t
 	struct tail before, have;
 	u32 author, have_author;
 
-	/* A new generation is root's alone: the shell takes it in and begins order anew (gcs/replica_reform.c). */
 	if (memcmp(e->cluster, o->cfg.cluster, sizeof(e->cluster)) || e->generation > o->cfg.generation ||
 	    (e->term && e->term == o->term && e->generation != o->cfg.generation))
 		return -DSI_ECLUSTER;
 	if (order_log_at(o, e->index, &have, &have_author) && !memcmp(have.hash, e->hash, CRYPTO_HASH))
 		return 1;
+	/* A new generation is root's alone: the shell takes it in and begins order anew (gcs/replica_reform.c). */
+	if (e->type == ENTRY_REFORM)
+		return -DSI_ECLUSTER;
 	if (e->index > o->tail.index + 1 || !order_log_at(o, e->index - 1, &before, &author) ||
 	    memcmp(e->prev, before.hash, CRYPTO_HASH))
 		return -DSI_ECONFLICT;
