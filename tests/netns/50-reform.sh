@@ -80,9 +80,12 @@ check "one of one voter" voters_are n3 1
 check "a policy push works" push_from n3 after
 check_until 30 "policy 2" policy_is n3 2
 check "n1 and n2 are members without a vote" votes_not n3 n1
-check "the same reform once more: a higher number, on the same log" \
-	reform_on n3 /root/root.key --voters n3
+check "corosync stops" on n3 sh -c 'pkill -x corosync; while pgrep -x corosync; do sleep 0.1; done; true'
+check_until 20 "there is no ring" ask n3 '.view.phase == "down"' status
+check "the same reform once more, without a ring: a higher number, on the same log" reform_on n3 /root/root.key --voters n3
 check "generation 3" generation_is n3 3
+check "corosync starts" on n3 corosync
+check_until 30 "and is told what to expect" on n3 corosync-quorumtool -e 1
 check_until 60 "n3 is active again" active_is n3 n3
 
 row "n1 comes back: it learns the reform, follows, does not vote"
