@@ -52,7 +52,7 @@ tests: $(TESTS) $(REPLAYS) $(HELPERS)
 help:
 	@echo 'make            build everything            make check   install what is missing, run every tier'
 	@echo 'make demo       the main job on three nodes make stage   install into build/stage (the lab uses it)'
-	@echo 'make check-X    X: lint unit golden sim sec fuzz netns vm san'
+	@echo 'make check-X    X: lint unit golden sim sec fuzz netns vm san fresh'
 	@echo 'make sim SEEDS=n  make soak  make bench-X  make fuzz TARGET=x TIME=s  make install DESTDIR= PREFIX=  make rpm  make clean'
 	@echo 'FOLDERS="lib gcs": only these archives   SAN=1: ASan and UBSan, in build/san   V=1: show commands'
 
@@ -101,7 +101,7 @@ $(REPLAYS): $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/main.o $(ARCH
 .SECONDARY:
 
 # --- tests ----------------------------------------------------------------------------------------
-.PHONY: deps stage check check-lint check-unit check-golden check-sim check-sec check-fuzz check-netns check-vm check-san sim soak fuzz demo
+.PHONY: deps stage check check-lint check-unit check-golden check-sim check-sec check-fuzz check-netns check-vm check-san check-fresh sim soak fuzz demo
 deps:
 	@if [ "$$(id -u)" = 0 ] && [ -x tools/deps.sh ]; then tools/deps.sh build lab; fi
 
@@ -117,6 +117,10 @@ check-netns check-vm: all tests stage
 check-san:
 	$(Q)$(MAKE) --no-print-directory SAN=1 all tests
 	$(Q)B=build/san tests/run unit golden sec fuzz
+# The same from a clone, in a new root where nothing was ever installed. WHAT='make demo': the demo there.
+WHAT ?= make check
+check-fresh:
+	$(Q)tests/fresh.sh $(WHAT)
 # Hours of random histories.
 soak: SEEDS = 1000000
 soak: sim

@@ -14,14 +14,16 @@ enum { WAIT_MS = 10000, MAX_LOGS = 16, MAX_VERDICTS = 16 };
 
 static void render_failover(FILE *f, const json_t *doc)
 {
-	(void)doc;
-	fprintf(f, "the active server steps aside; dsi-admin status shows who follows\n");
+	render_escaped(f, doc_str(doc, "from"));
+	fprintf(f, " stepped aside; the active server is now ");
+	render_escaped(f, doc_str(doc, "to"));
+	fprintf(f, ", term %lld, after %lld ms\n", doc_int(doc, "term"), doc_int(doc, "ms"));
 }
 
 int cmd_failover(struct cli *c, struct err *e)
 {
 	json_t *doc = NULL;
-	int r = client_call(c, CTL_SERVER, "failover", NULL, CLIENT_TIMEOUT_MS, &doc, e);
+	int r = client_call(c, CTL_SERVER, "failover", NULL, 2 * WAIT_MS, &doc, e);
 
 	return r < 0 ? r : cli_show(c, doc, render_failover);
 }

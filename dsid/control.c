@@ -34,7 +34,7 @@ static const struct status_input *input(struct engine *g, struct documents *d)
 	d->in = (struct status_input){ .by = "dsid", .node = g->conf.node, .nid = replica_nid(g->replica),
 				       .state = replica_state(g->replica), .order = &d->order, .census = &g->census,
 				       .view = g->have_view ? &g->view : NULL, .local = &d->local };
-	replica_urgent(g->replica, &d->in.verdicts);
+	replica_urgent_kept(g->replica, &d->in.verdicts);
 	return &d->in;
 }
 

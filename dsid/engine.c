@@ -15,6 +15,7 @@
 #include "gcs/channel_proxy.h"
 #include "lib/log.h"
 #include "lib/notify.h"
+#include "policies/image.h"
 
 enum { MACKEY = 16 };
 
@@ -76,14 +77,14 @@ static int mac_key(struct engine *g, const struct state_node *n, u32 keygen, u8 
 	return keys_derive(&g->keys, n->kem, info, sizeof(info), ret, MACKEY);
 }
 
-static void node_info_fill(struct engine *g, const struct state_node *n, struct node_info *i)
+static void node_info_fill(struct engine *g, const struct state_node *n, u32 nclass, struct node_info *i)
 {
 	const struct state *s = replica_state(g->replica);
 
 	memset(i, 0, sizeof(*i));
 	i->nid = n->nid;
 	i->state = kernel_state(g, n);
-	i->nclass = DSI_NCLASS_MEMBER; /* the policy set's own records name the class */
+	i->nclass = nclass;
 	for (u32 a = 0; a < n->n_addr && a < NODE_ADDRS_MAX; a++) {
 		u8 *dst;
 
@@ -124,7 +125,8 @@ static void on_node_set(void *ctx, int code, const char *text, const void *p, si
 	free(c);
 }
 
-static void node_push(struct engine *g, const struct state_node *n, const u8 *request, u32 stage)
+/* nclass: for a number that the policy set in force does not know yet; what it knows stands. */
+static void node_push(struct engine *g, const struct state_node *n, u32 nclass, const u8 *request, u32 stage)
 {
 	struct node_call *c = calloc(1, sizeof(*c));
 	struct node_info i;
@@ -137,7 +139,7 @@ static void node_push(struct engine *g, const struct state_node *n, const u8 *re
 	c->stage = stage;
 	if (request)
 		memcpy(c->request, request, sizeof(c->request));
-	node_info_fill(g, n, &i);
+	node_info_fill(g, n, nclass, &i);
 	if (!g->kernel.can_enforce) { /* no kernel part: messages and certificates are refused all the same */
 		on_node_set(c, 0, "", NULL, 0);
 		return;
@@ -161,20 +163,39 @@ void engine_isolate(struct engine *g, u32 nid, bool on)
 	else
 		g->isolated[nid / 8] &= (u8)~(1u << nid % 8);
 	log_warning("node %s %s by hand, on this node alone", n->name, on ? "isolated" : "no longer isolated");
-	node_push(g, n, NULL, 0);
+	node_push(g, n, DSI_NCLASS_MEMBER, NULL, 0);
+}
+
+/* The policy names nodes, its set in the kernel holds numbers: who enrolled after it was installed has one that the
+ * set lacks. Only with the very image that is in force: another one may number its classes otherwise. */
+static bool image_in_force(struct engine *g, struct image *img, u8 **ret_bytes)
+{
+	const struct state_policy *p = &replica_state(g->replica)->policy;
+	bool same = g->policy_enforced == p->version ||
+		    (g->kernel.policy_version == p->version && !memcmp(g->kernel.digest, p->digest, CRYPTO_HASH));
+	size_t len;
+
+	*ret_bytes = NULL;
+	return p->version && same && !blob_get(replica_log(g->replica), p->digest, ret_bytes, &len, NULL) &&
+	       !image_open(img, *ret_bytes, len, NULL);
 }
 
 static void nodes_push(struct engine *g)
 {
 	const struct state *s = replica_state(g->replica);
 	u32 own = replica_nid(g->replica), door = 0;
+	struct image img;
+	bool named;
+	u8 *bytes;
 
 	if (!g->kernel.can_enforce)
 		return;
+	named = image_in_force(g, &img, &bytes);
 	enforce_call(g->enforce, MONOP_NODE_OWN, &own, sizeof(own), NULL, NULL);
 	for (u32 i = 0; i < s->n_node; i++)
 		if (s->node[i].status != NODE_REMOVED || s->node[i].nid != own)
-			node_push(g, &s->node[i], NULL, 0);
+			node_push(g, &s->node[i], named ? image_nclass_of(&img, s->node[i].name) : DSI_NCLASS_MEMBER, NULL, 0);
+	free(bytes);
 	for (u32 i = 0; i < s->n_node; i++)
 		door |= s->node[i].readmitted;
 	enforce_call(g->enforce, MONOP_DOOR, &door, sizeof(door), NULL, NULL);
@@ -194,6 +215,7 @@ static void on_installed(void *ctx, int code, u64 version, const struct monop_co
 		g->policy_asked = 0;
 	} else {
 		g->policy_enforced = version;
+		g->nodes_dirty = true; /* who enrolled while the set was filled */
 		log_info("policy %llu in force: generation %u, swap %llu us, %u connections cut, %u open files stopped%s%s",
 			 (unsigned long long)version, done->generation, (unsigned long long)done->swap_us,
 			 done->sockets_destroyed, done->files_stopped, text[0] ? "; " : "", text);
@@ -277,7 +299,7 @@ static void verdict_applied(struct engine *g, const struct entry *e, const struc
 
 	g->verdicts = e->index;
 	if (n)
-		node_push(g, n, r->request, 2);
+		node_push(g, n, DSI_NCLASS_MEMBER, r->request, 2);
 }
 
 static void on_applied(void *ctx, const struct entry *e, const struct state_result *r, bool live)
@@ -305,7 +327,7 @@ static void on_suspended(void *ctx, u32 nid, const struct statement *st)
 
 	log_warning("node %s suspended by verdict", engine_node_name(g, nid));
 	if (n)
-		node_push(g, n, st->request, 1);
+		node_push(g, n, DSI_NCLASS_MEMBER, st->request, 1);
 }
 
 static void on_submit(struct engine *g, const struct body_submit *m)
@@ -357,7 +379,9 @@ static void on_lease(void *ctx, u64 until)
 {
 	struct engine *g = ctx;
 
-	if (until == g->lease_until)
+	/* Not live: nothing is renewed, and what was given runs out by itself. Taking it back here would cut every
+	 * connection whenever some other node, or dsid itself, is started again. */
+	if (!until || until == g->lease_until)
 		return;
 	g->lease_until = until;
 	if (g->have_kernel && g->kernel.can_enforce)
@@ -404,6 +428,10 @@ static void on_request(void *ctx, struct direct_request *rq, const struct direct
 {
 	if (kind == DIRECT_ENROL)
 		enrol_request(ctx, rq, peer, p, n);
+	else if (kind == DIRECT_URGENT)
+		spread_request(ctx, rq, peer, p, n);
+	else if (kind == DIRECT_SUBMIT)
+		submit_foreign(ctx, rq, peer, p, n);
 	else
 		direct_reply(rq, -DSI_EROLE, NULL, 0);
 }
@@ -519,6 +547,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 		status = loop_run(g->loop);
 	}
 	submit_free(g);
+	spread_free(g);
 	enrol_free(g);
 	control_free(g);
 	install_free(g->install);

@@ -18,6 +18,7 @@
 #include "lib/ipc.h"
 
 struct submission; /* submit.c: what a local caller handed in and waits for */
+struct spread;     /* spread.c: a verdict on its way over the direct leg */
 struct enrolment;  /* enrol.c: a newcomer that waits for its entry */
 struct upload;     /* control.c: a blob that a local caller is handing in, part by part */
 
@@ -49,6 +50,7 @@ struct engine {
 	bool sync_soon;
 	struct loop_timer *report_timer;
 	struct submission *submissions;
+	struct spread *spreads;
 	struct enrolment *enrolments;
 	struct upload *uploads;
 };
@@ -66,11 +68,19 @@ void verdict_ack(struct engine *g, const u8 request[16], u32 target, u32 stage, 
 
 /* submit.c: the request table between local callers and the cluster */
 void submit_begin(struct engine *g, struct ipc_request *rq, const u8 *statement, size_t n, bool has_blob, u64 wait_ms);
+void submit_foreign(struct engine *g, struct direct_request *rq, const struct direct_peer *peer, const u8 *p, size_t n);
 void submit_on_submitted(struct engine *g, const struct body_submitted *m);
 void submit_on_applied(struct engine *g, const struct entry *e, const struct state_result *r);
 void submit_on_verdictack(struct engine *g, u32 nid, const struct body_verdictack *m);
 void submit_on_report(struct engine *g, u32 nid, const struct body_report *m);
+void submit_on_told(struct engine *g, const u8 request[16], u32 nid); /* nid suspended, said over the direct leg */
 void submit_free(struct engine *g);
+
+/* spread.c: the second path of a verdict or deposition, DESIGN 4. Tells every live member but its target, again until
+ * it was told or the log has decided; replica_urgent() took it here before. */
+void spread_begin(struct engine *g, const struct statement *st, u32 target);
+void spread_request(struct engine *g, struct direct_request *rq, const struct direct_peer *peer, const u8 *p, size_t n);
+void spread_free(struct engine *g);
 
 /* enrol.c */
 void enrol_request(struct engine *g, struct direct_request *rq, const struct direct_peer *peer, const u8 *p, size_t n);

@@ -30,7 +30,7 @@
 	X(URGENT, 6, MEMBER)    /* a signed verdict or deposition statement -> ok */                  \
 	X(RING, 7, MEMBER)      /* -> corosync.conf, authkey: only to a live binding */               \
 	X(SUBMIT, 8, MEMBER)    /* body_submit -> body_submitted (a node with a silent ring) */       \
-	X(REFORMS, 9, MEMBER)   /* u32 generation -> REFORM entries of later ones, oldest first */
+	X(REFORMS, 10, MEMBER)  /* u32 generation -> REFORM entries of later ones, oldest first */
 
 enum direct_kind {
 #define X(name, n, who) DIRECT_##name = n,

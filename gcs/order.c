@@ -239,6 +239,11 @@ static void on_ack(struct order *o, struct peer *p, const void *body)
 	order_commit_ack(o, p, body);
 }
 
+static void on_yield(struct order *o, struct peer *p, const void *body)
+{
+	order_view_yield(o, p, body);
+}
+
 static const struct {
 	enum msg_role role; /* who may, in order's eyes */
 	void (*fn)(struct order *o, struct peer *p, const void *body);
@@ -250,6 +255,7 @@ static const struct {
 	[MSG_OPENACK] = { ROLE_MANAGER, on_openack },
 	[MSG_ENTRY] = { ROLE_SERVER, on_entry },
 	[MSG_ACK] = { ROLE_MANAGER, on_ack },
+	[MSG_YIELD] = { ROLE_SERVER, on_yield },
 };
 
 void order_message(struct order *o, u64 now, struct gcs_member from, u32 nid, enum msg_role role, u16 type,

@@ -75,6 +75,10 @@ struct order_env {
 	u32 (*term_promises)(void *ctx, const struct entry *e, u32 ret[LIM_VOTERS]);
 	/* Would this entry change the voter set? One change at a time. NULL: by type. */
 	bool (*changes_voters)(void *ctx, const struct entry *e);
+	/* Is the date of an entry near enough to our clock? Asked of what others wrote, except where a majority told that it
+	 * is committed: authors date entries, and could so make what expires expire; while who has the wrong clock itself
+	 * must follow. NULL: always. */
+	bool (*timely)(void *ctx, const struct entry *e);
 	/* Statements for STATE.urgent: unexpired verdicts and depositions delivered here, not yet committed. Valid
 	 * until the actions of this step are carried out. */
 	void (*urgent)(void *ctx, struct blobs *ret);
@@ -138,6 +142,7 @@ union order_body {
 	struct body_openack openack;
 	struct body_entry entry;
 	struct body_ack ack;
+	struct body_yield yield;
 };
 
 struct order_actions {
@@ -173,6 +178,11 @@ void order_bodies_ready(struct order *o, u64 now, u64 index, bool ok, struct ord
  * majority has it: ask again after ORDER_ROLE. */
 int order_next(const struct order *o, u64 *ret_term, u64 *ret_index, u8 ret_prev[CRYPTO_HASH]);
 int order_propose(struct order *o, u64 now, const u8 *p, size_t n, struct order_actions *ret);
+
+/* Active server: say YIELD, so that the next by rank takes over; what is committed and what a majority holds goes with the
+ * log. 0; -DSI_EROLE not active, -DSI_ENOTSAFE nobody to follow in this view, -DSI_EAGAIN not live. Should the view change
+ * before another server leads, the incumbent goes on: say it again. */
+int order_yield(struct order *o, u64 now, struct order_actions *ret);
 
 struct order_status {
 	enum { ORDER_DOWN, ORDER_WAITING, ORDER_OPENING, ORDER_PROMISED, ORDER_OPEN } phase;

@@ -122,6 +122,25 @@ bool order_quorum_any(struct order *o, bool (*counts)(struct order *o, const str
 	return false;
 }
 
+bool order_quorum_told(struct order *o, u64 index)
+{
+	u32 n;
+	const struct order_voters *sets = order_quorum_sets(o, &n);
+
+	for (u32 s = 0; s < n; s++) {
+		u32 told = 0;
+
+		for (u32 i = 0; i < sets[s].n; i++) {
+			const struct peer *p = order_peer_of(o, sets[s].nid[i], ROLE_MANAGER);
+
+			told += p && p->told >= index && !o->env.nid_dead(o->env.ctx, p->nid);
+		}
+		if (told < sets[s].n / 2 + 1)
+			return false;
+	}
+	return n > 0;
+}
+
 /* Highest index that a majority of this set acknowledged; the dead do not count. */
 static u64 set_acked(struct order *o, const struct order_voters *set)
 {

@@ -58,7 +58,9 @@ struct peer {
 	u8 pend_hash[CRYPTO_HASH];
 };
 
-enum reopen { REOPEN_NONE = 0, REOPEN_HIGHER, REOPEN_NOSERVER, REOPEN_DEPOSED, REOPEN_SILENT, REOPEN_NOTERM };
+enum reopen {
+	REOPEN_NONE = 0, REOPEN_HIGHER, REOPEN_NOSERVER, REOPEN_DEPOSED, REOPEN_YIELDED, REOPEN_SILENT, REOPEN_NOTERM
+};
 
 struct order {
 	struct order_config cfg;
@@ -98,6 +100,7 @@ struct order {
 	enum reopen reopening;
 	u32 shunned[LIM_SERVERS];
 	u32 n_shunned;
+	u32 yielded;         /* who gave the lead away in this view; 0 none */
 
 	/* what the accepted OPEN of this view says */
 	bool opened, usable; /* usable: a majority promised */
@@ -119,6 +122,7 @@ struct order {
 	struct tail base;    /* of TERM: valid while term_asked */
 	struct order_promise_proof proofs[LIM_VOTERS];
 	u32 n_proofs;
+	u64 yield_term, yield_at; /* term that we have said YIELD in, and when: nothing new is proposed in it */
 	u64 progress_at;     /* last commit or resend while leading */
 	bool resending;
 	u64 resent;
@@ -172,6 +176,8 @@ void order_view_heard(struct order *o, struct peer *p, u32 nid, enum msg_role ro
 void order_view_state(struct order *o, struct peer *p, const struct body_state *b);
 void order_view_open(struct order *o, struct peer *p, const struct body_open *b);
 void order_view_openack(struct order *o, struct peer *p, const struct body_openack *b);
+void order_view_yield(struct order *o, struct peer *p, const struct body_yield *b);
+bool order_view_heir(struct order *o); /* is a server here that would lead when the present leader does not? */
 void order_view_settle(struct order *o);
 
 /* order_log.c */
@@ -195,6 +201,7 @@ bool order_quorum_votes(struct order *o, u32 nid);                         /* in
 bool order_quorum_self(struct order *o);
 bool order_quorum_reached(struct order *o, bool (*counts)(struct order *o, const struct peer *p));
 bool order_quorum_any(struct order *o, bool (*counts)(struct order *o, const struct peer *p)); /* of one set, not all */
+bool order_quorum_told(struct order *o, u64 index); /* a majority of each set tells a commit point at or past it */
 u64 order_quorum_change(struct order *o); /* index of an uncommitted voter change; 0 none */
 void order_commit_ack(struct order *o, struct peer *p, const struct body_ack *b);
 void order_commit_settle(struct order *o);

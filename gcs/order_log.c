@@ -279,6 +279,8 @@ int order_log_accept(struct order *o, const struct entry *e, const u8 *p, size_t
 		return -DSI_ESTALE;
 	if (mode != ACCEPT_OWN && !o->env.verify_entry(o->env.ctx, e))
 		return -DSI_ESIG;
+	if (mode != ACCEPT_OWN && o->env.timely && !order_quorum_told(o, e->index) && !o->env.timely(o->env.ctx, e))
+		return -DSI_EEXPIRED;
 	if (e->index <= o->commit) {
 		order_halt(o, "another entry at an index that we know committed");
 		return -DSI_EDIVERGED;

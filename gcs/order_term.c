@@ -148,11 +148,31 @@ static void resend(struct order *o)
 	b->entry.entry = (struct blob){ p, n };
 }
 
+static void yield_send(struct order *o)
+{
+	order_send(o, MSG_YIELD, 0)->yield.term = o->term;
+	o->yield_term = o->term;
+	o->yield_at = o->now;
+	order_want(o, o->now + order_resend_ns(o));
+}
+
+/* Until it came back: then we lead no more, or have nobody to follow us (order_view_yield). */
+static void yield_settle(struct order *o)
+{
+	if (o->yield_term != o->term)
+		return;
+	if (o->now >= o->yield_at + order_resend_ns(o))
+		yield_send(o);
+	else
+		order_want(o, o->yield_at + order_resend_ns(o));
+}
+
 void order_term_settle(struct order *o)
 {
 	if (!leads(o) || !order_may_send(o) || !o->env.server_rank(o->env.ctx, o->cfg.nid))
 		return;
 	if (o->term_index) {
+		yield_settle(o);
 		resend(o);
 		return;
 	}
@@ -204,6 +224,8 @@ static int lead_ready(const struct order *o)
 	if (!leads(o) || (!o->term_index && !o->term_asked) || !o->env.server_rank(o->env.ctx, o->cfg.nid))
 		return -DSI_EROLE;
 	if (!order_may_send(o) || !lease_holds(&o->lease, o->now) || o->underway_n >= ORDER_UNDERWAY / 2)
+		return -DSI_EAGAIN;
+	if (o->yield_term == o->term)
 		return -DSI_EAGAIN;
 	if (o->term_index && o->tail.index - MAX(o->commit, o->term_index) >= ORDER_PIPELINE)
 		return -DSI_EAGAIN;
@@ -264,6 +286,25 @@ int order_propose(struct order *o, u64 now, const u8 *p, size_t n, struct order_
 	order_want(o, o->progress_at + 2 * order_resend_ns(o));
 	b = order_send(o, MSG_ENTRY, 0);
 	b->entry.entry = (struct blob){ p, n };
+	ret->n = o->n_act;
+	return 0;
+}
+
+int order_yield(struct order *o, u64 now, struct order_actions *ret)
+{
+	o->now = MAX(now, o->now);
+	o->n_act = o->n_body = 0;
+	o->stepped = o->sets_known = false;
+	ret->v = o->act;
+	ret->n = 0;
+	if (!leads(o) || !o->term_index || o->commit < o->term_index)
+		return -DSI_EROLE;
+	if (!order_view_heir(o))
+		return -DSI_ENOTSAFE;
+	if (!order_may_send(o) || !lease_holds(&o->lease, o->now))
+		return -DSI_EAGAIN;
+	if (o->yield_term != o->term)
+		yield_send(o);
 	ret->n = o->n_act;
 	return 0;
 }

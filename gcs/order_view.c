@@ -78,6 +78,7 @@ static void term_forget(struct order *o)
 	o->ack_again = false;
 	o->term_asked = false;
 	o->n_proofs = 0;
+	o->yield_term = 0;
 	o->want = 0;
 	o->fetch.on = false;
 	o->fetch_retry = 0;
@@ -102,6 +103,7 @@ void order_view_begin(struct order *o, const struct gcs_view *v)
 	o->leader = 0;
 	o->refused_term = 0;
 	o->n_shunned = 0;
+	o->yielded = 0;
 	o->beat_ns = lease_beat_ns(gate, o->cfg.heartbeat_ns);
 	o->beat_at = o->now + o->beat_ns;
 	lease_begin(&o->lease, o->now, gate,
@@ -274,18 +276,33 @@ static u32 server_rank(struct order *o, u32 nid)
 	return order_peer_of(o, nid, ROLE_SERVER) ? o->env.server_rank(o->env.ctx, nid) : 0;
 }
 
-/* The incumbent while present, else the first by rank; those that were silent only when nobody else is here. */
+/* Silent in this view, or yielded: only when nobody else is here. */
+static bool passed_over(const struct order *o, u32 nid)
+{
+	return shunned(o, nid) || nid == o->yielded;
+}
+
+bool order_view_heir(struct order *o)
+{
+	for (u32 i = 0; i < o->view.n; i++)
+		if (o->peers[i].role == ROLE_SERVER && o->peers[i].nid != o->leader && !shunned(o, o->peers[i].nid) &&
+		    o->env.server_rank(o->env.ctx, o->peers[i].nid))
+			return true;
+	return false;
+}
+
+/* The incumbent while present, else the first by rank. */
 static u32 choose_leader(struct order *o)
 {
 	u32 best = 0, best_rank = 0;
 
 	for (int pass = 0; pass < 2 && !best; pass++) {
-		if (o->incumbent && server_rank(o, o->incumbent) && (pass || !shunned(o, o->incumbent)))
+		if (o->incumbent && server_rank(o, o->incumbent) && (pass || !passed_over(o, o->incumbent)))
 			return o->incumbent;
 		for (u32 i = 0; i < o->view.n; i++) {
 			u32 nid = o->peers[i].nid, rank;
 
-			if (o->peers[i].role != ROLE_SERVER || (!pass && shunned(o, nid)))
+			if (o->peers[i].role != ROLE_SERVER || (!pass && passed_over(o, nid)))
 				continue;
 			rank = o->env.server_rank(o->env.ctx, nid);
 			if (rank && (!best || rank < best_rank)) {
@@ -459,6 +476,8 @@ static void open_accept(struct order *o, const struct open *w)
 	o->opened = true;
 	o->term = w->term;
 	o->leader = w->leader;
+	if (o->leader == o->yielded)
+		o->yielded = 0; /* chosen all the same: it leads until it says so again */
 	o->open_at = o->leader_heard = o->now;
 	term_forget(o);
 	round_begin(o, REOPEN_NONE);
@@ -611,6 +630,18 @@ static bool higher_promise(struct order *o)
 	return any;
 }
 
+/* Only the leader's own word, about the term it leads, and only where somebody can follow. The one before it that
+ * yielded is eligible again. */
+void order_view_yield(struct order *o, struct peer *p, const struct body_yield *b)
+{
+	if (!o->opened || p->nid != o->leader || b->term != o->term || !o->term_index)
+		return;
+	if (order_view_heir(o))
+		o->yielded = p->nid;
+	else
+		o->yield_term = 0; /* who was to follow is gone: go on */
+}
+
 static enum reopen reopen_reason(struct order *o)
 {
 	u64 patience;
@@ -621,6 +652,8 @@ static enum reopen reopen_reason(struct order *o)
 		return other_server(o) ? REOPEN_NOSERVER : REOPEN_NONE;
 	if (!o->env.server_rank(o->env.ctx, o->leader))
 		return REOPEN_DEPOSED;
+	if (o->leader == o->yielded && order_view_heir(o))
+		return REOPEN_YIELDED;
 	patience = other_server(o) ? 1 : 4;
 	if (o->now >= o->leader_heard + patience * server_wait(o))
 		return REOPEN_SILENT;

@@ -16,6 +16,7 @@
 #include "lib/fsutil.h"
 
 enum { ARENA_LIMIT = 4 << 20, CLUSTER_FILE_MAX = ENTRY_MAX };
+static const u64 CLOCK_ALARM_NS = 60000000000ull;
 
 struct proposal {
 	struct proposal *next;
@@ -77,7 +78,7 @@ static u32 env_server_rank(void *ctx, u32 nid)
 	struct replica *r = ctx;
 	const struct state_node *node = state_node(r->state, nid);
 
-	if (!node || node->deposed || !state_nid_live(r->state, nid) || replica_suspended(r, nid))
+	if (!node || node->deposed || !state_nid_live(r->state, nid) || replica_suspended(r, nid) || urgent_deposed(r, nid))
 		return 0;
 	for (u32 i = 0; i < r->state->n_server; i++)
 		if (r->state->server_order[i] == nid)
@@ -116,6 +117,23 @@ static bool env_verify_entry(void *ctx, const struct entry *e)
 	if (!state_verify_entry(r->state, e, &err))
 		return true;
 	replica_alarm(r, 2, "entry", "entry %llu refused: %s", (unsigned long long)e->index, err.text);
+	return false;
+}
+
+static bool env_timely(void *ctx, const struct entry *e)
+{
+	struct replica *r = ctx;
+	u64 now = loop_wall_ms();
+
+	if (state_timely(e->wall_ms, now, r->last_wall_ms))
+		return true;
+	if (!r->clock_alarm_at || loop_boottime() >= r->clock_alarm_at + CLOCK_ALARM_NS) {
+		r->clock_alarm_at = loop_boottime();
+		replica_alarm(r, 2, "clock", "clock differs: entry %llu is dated %lld s from our time by node %u; not acknowledged "
+			      "here until a majority has committed it: set the clock of the one that is wrong, or hand over "
+			      "(dsi-admin failover)", (unsigned long long)e->index,
+			      (long long)((int64_t)(e->wall_ms - now) / 1000), e->author_nid);
+	}
 	return false;
 }
 
@@ -168,139 +186,11 @@ static bool env_changes_voters(void *ctx, const struct entry *e)
 	       e->type == ENTRY_REFORM;
 }
 
-/* --- suspension at delivery ---------------------------------------------------------------------------- */
-
-bool replica_suspended(const struct replica *r, u32 nid)
-{
-	return nid < LIM_NIDS && (r->suspended[nid / 8] & (1u << nid % 8));
-}
-
-static void env_urgent(void *ctx, struct blobs *ret)
-{
-	struct replica *r = ctx;
-
-	ret->v = r->urgent;
-	ret->n = r->n_urgent;
-}
-
-static void urgent_add(struct replica *r, const struct statement *st)
-{
-	u8 *copy = r->n_urgent < URGENT_MAX ? malloc(st->raw_len) : NULL;
-
-	if (!copy)
-		return;
-	memcpy(copy, st->raw, st->raw_len);
-	r->urgent[r->n_urgent++] = (struct blob){ .p = copy, .n = st->raw_len };
-}
-
-/* Committed, refused or withdrawn: nobody needs to hear of it by STATE any more. */
-static void urgent_drop(struct replica *r, const u8 request[16])
-{
-	for (u32 i = 0; i < r->n_urgent; i++) {
-		struct statement st;
-
-		if (statement_open(&st, r->urgent[i].p, r->urgent[i].n) || memcmp(st.request, request, 16))
-			continue;
-		free((void *)r->urgent[i].p);
-		r->urgent[i] = r->urgent[--r->n_urgent];
-		return;
-	}
-}
-
-static void suspend(struct replica *r, const struct statement *st)
-{
-	struct body_s_verdict verdict;
-
-	if (st->kind != ENTRY_VERDICT || body_decode(&schema_s_verdict, st->body, st->body_len, &verdict, &r->arena))
-		return;
-	if (verdict.nid >= LIM_NIDS || replica_suspended(r, verdict.nid) || !state_nid_live(r->state, verdict.nid))
-		return;
-	r->suspended[verdict.nid / 8] |= (u8)(1u << verdict.nid % 8);
-	r->recheck = true;
-	urgent_add(r, st);
-	if (r->direct)
-		direct_recheck(r->direct);
-	if (r->ops->suspended)
-		r->ops->suspended(r->ctx, verdict.nid, st);
-}
-
-/* Its operator took the verdict back before any entry carried it. The WITHDRAW that follows tells everybody else. */
-static void resume(struct replica *r, u32 nid)
-{
-	if (nid >= LIM_NIDS || !replica_suspended(r, nid) || !state_nid_live(r->state, nid))
-		return;
-	for (u32 i = 0; i < r->n_urgent; i++) {
-		struct body_s_verdict verdict;
-		struct statement st;
-
-		if (statement_open(&st, r->urgent[i].p, r->urgent[i].n) ||
-		    body_decode(&schema_s_verdict, st.body, st.body_len, &verdict, &r->arena) || verdict.nid != nid)
-			continue;
-		free((void *)r->urgent[i].p);
-		r->urgent[i--] = r->urgent[--r->n_urgent];
-	}
-	r->suspended[nid / 8] &= (u8)~(1u << nid % 8);
-	r->recheck = true;
-}
-
-static void submitted_statement(struct replica *r, const struct statement *st)
-{
-	struct body_s_verdict verdict;
-	struct body_s_node_op op;
-
-	if (st->kind == ENTRY_VERDICT && !body_decode(&schema_s_verdict, st->body, st->body_len, &verdict, &r->arena) &&
-	    is_voter(r, verdict.nid))
-		suspend(r, st);
-	if (st->kind == ENTRY_WITHDRAW && !body_decode(&schema_s_node_op, st->body, st->body_len, &op, &r->arena) &&
-	    is_voter(r, op.nid))
-		resume(r, op.nid);
-}
-
-/* One of two voters cannot be revoked by the other alone, and no entry will ever carry the verdict: what suspends at
- * delivery then is the statement itself, on its way to a server, and what ends it is the operator's next. The same on
- * all who deliver it. */
-static void submitted(struct replica *r, const struct body_submit *m)
-{
-	const struct order_voters *v = r->state->n_voters ? &r->state->voters[r->state->n_voters - 1] : NULL;
-	struct order_actions acts;
-	struct statement st;
-
-	if ((m->kind != ENTRY_VERDICT && m->kind != ENTRY_WITHDRAW) || !v || v->n != 2 ||
-	    statement_open(&st, m->statement.p, m->statement.n) ||
-	    state_check(r->state, &st, loop_wall_ms(), NULL, 0, NULL))
-		return;
-	submitted_statement(r, &st);
-	if (!r->recheck)
-		return;
-	r->recheck = false;
-	order_recheck(r->order, loop_now(r->cfg.loop), &acts);
-	replica_run(r, &acts);
-}
-
-static void delivered(struct replica *r, const u8 *p, size_t n)
-{
-	struct body_e_verdict body;
-	struct statement st;
-	struct entry e;
-
-	if (entry_decode(&e, p, n) || e.type != ENTRY_VERDICT ||
-	    body_decode(&schema_e_verdict, e.body, e.body_len, &body, &r->arena) ||
-	    statement_open(&st, body.statement.p, body.statement.n))
-		return;
-	suspend(r, &st);
-}
-
 /* --- applying ------------------------------------------------------------------------------------------- */
 
-/* A suspension ends only by a committed entry: from here on state says what the node is. */
 static void after_apply(struct replica *r, const struct entry *e, const struct state_result *res)
 {
-	bool about_verdict = e->type == ENTRY_VERDICT || e->type == ENTRY_WITHDRAW;
-
-	if (about_verdict && res->nid < LIM_NIDS && (e->type == ENTRY_VERDICT || !res->code))
-		r->suspended[res->nid / 8] &= (u8)~(1u << res->nid % 8);
-	if (about_verdict)
-		urgent_drop(r, res->request);
+	urgent_applied(r, e, res);
 	if (r->direct && (res->changed & (CHANGED_NODES | CHANGED_VERDICT)))
 		direct_recheck(r->direct);
 	if (res->changed & (CHANGED_NODES | CHANGED_VERDICT | CHANGED_SERVERS))
@@ -344,6 +234,8 @@ int replica_apply_to(struct replica *r, u64 index, bool live)
 			rc = state_apply(r->state, &e, &res);
 		}
 		if (!rc) {
+			if (e.type != ENTRY_REFORM) /* its date is root's, who may be far ahead */
+				r->last_wall_ms = e.wall_ms;
 			after_apply(r, &e, &res);
 			take_group_key(r, &e);
 			if (r->ops->applied)
@@ -422,17 +314,15 @@ static void do_append(struct replica *r, const struct order_action *a)
 
 static void do_delivered(struct replica *r, const struct order_action *a)
 {
-	delivered(r, a->u.delivered.p, a->u.delivered.n);
+	urgent_delivered(r, a->u.delivered.p, a->u.delivered.n);
 }
 
 static void do_urgent(struct replica *r, const struct order_action *a)
 {
-	struct statement st;
+	struct err e = { 0 };
 
-	/* What a STATE carries is its sender's word: it suspends only if an operator said it to this cluster. */
-	if (!statement_open(&st, a->u.delivered.p, a->u.delivered.n) &&
-	    !state_check(r->state, &st, loop_wall_ms(), NULL, 0, NULL))
-		suspend(r, &st);
+	/* A STATE is one member's word: the statements in it are judged like everybody's. */
+	replica_urgent(r, a->u.delivered.p, a->u.delivered.n, &e);
 }
 
 static void do_commit(struct replica *r, const struct order_action *a)
@@ -606,6 +496,26 @@ int replica_propose(struct replica *r, u16 type, const void *body, size_t n)
 	return 0;
 }
 
+int replica_yield(struct replica *r, struct err *e)
+{
+	struct order_actions acts;
+	int rc = r->order ? order_yield(r->order, loop_now(r->cfg.loop), &acts) : -DSI_EROLE;
+
+	assert(!r->stepping);
+	if (!rc)
+		replica_run(r, &acts);
+	switch (rc) {
+	case 0:
+		return 0;
+	case -DSI_ENOTSAFE:
+		return err_set(e, rc, "no standby server is present: nobody could take over");
+	case -DSI_EAGAIN:
+		return err_set(e, rc, "the view is not live here: no server leads a majority now");
+	default:
+		return err_set(e, rc, "this server is not active");
+	}
+}
+
 bool replica_proposing(const struct replica *r)
 {
 	return r->proposals;
@@ -638,7 +548,7 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 
 	(void)raw, (void)raw_len;
 	if (info->type == MSG_SUBMIT)
-		submitted(r, body);
+		urgent_submitted(r, body);
 	if (info->type >= MSG_SUBMIT) {
 		if (r->ops->message)
 			r->ops->message(r->ctx, from, info, body);
@@ -781,7 +691,7 @@ int replica_join(struct replica *r, struct err *e)
 				 .bodies_present = env_bodies_present, .read_entry = env_read_entry,
 				 .nid_dead = env_nid_dead, .verify_entry = env_verify_entry,
 				 .verify_promise = env_verify_promise, .term_promises = env_term_promises,
-				 .changes_voters = env_changes_voters, .urgent = env_urgent };
+				 .changes_voters = env_changes_voters, .urgent = urgent_list, .timely = env_timely };
 	struct entry tail;
 	size_t len;
 	const u8 *p = log_entry(r->log, log_tail(r->log), &len);
@@ -838,33 +748,11 @@ void replica_quiet(struct replica *r)
 		r->ops->role(r->ctx, false, 0, 0);
 }
 
-/* What was suspended stays so, unless the reform made it final. */
-static void suspensions_settle(struct replica *r)
-{
-	for (u32 i = 0; i < r->n_urgent;) {
-		struct body_s_verdict v;
-		struct statement st;
-		bool over = statement_open(&st, r->urgent[i].p, r->urgent[i].n) ||
-			    body_decode(&schema_s_verdict, st.body, st.body_len, &v, &r->arena) ||
-			    !state_nid_live(r->state, v.nid);
-
-		if (!over) {
-			i++;
-			continue;
-		}
-		free((void *)r->urgent[i].p);
-		r->urgent[i] = r->urgent[--r->n_urgent];
-	}
-	for (u32 nid = 0; nid < LIM_NIDS; nid++)
-		if (replica_suspended(r, nid) && !state_nid_live(r->state, nid))
-			r->suspended[nid / 8] &= (u8)~(1u << nid % 8);
-}
-
 void replica_again(struct replica *r)
 {
 	struct err e = { 0 };
 
-	suspensions_settle(r);
+	urgent_settle(r);
 	r->recheck = false;
 	r->nid = replica_find_nid(r);
 	direct_recheck(r->direct);
@@ -988,7 +876,7 @@ void replica_free(struct replica *r)
 	if (!r)
 		return;
 	r->closing = true;
-	direct_free(r->direct); /* ends calls under way: whom they tell must still be there */
+	direct_free(r->direct); /* ends the calls of learning, which must find their timer and fetches */
 	learn_free(r);
 	reform_free(r);
 	if (r->backend)
@@ -1000,8 +888,7 @@ void replica_free(struct replica *r)
 	loop_timer_free(r->tick);
 	state_free(r->state);
 	arena_fini(&r->arena);
-	while (r->n_urgent)
-		free((void *)r->urgent[--r->n_urgent].p);
+	urgent_free(r);
 	while (r->proposals) {
 		struct proposal *p = r->proposals;
 
@@ -1019,6 +906,24 @@ u32 replica_nid(const struct replica *r)
 const struct state *replica_state(const struct replica *r)
 {
 	return r->state;
+}
+
+struct state *replica_state_ahead(struct replica *r)
+{
+	struct state *c = state_clone(r->state);
+	u64 tail = log_tail(r->log);
+
+	for (u64 i = r->state->applied + 1; c && i <= tail; i++) {
+		struct entry e;
+		size_t len;
+		const u8 *p = log_entry(r->log, i, &len);
+
+		if (!p || entry_decode(&e, p, len) || state_preview_apply(c, &e)) {
+			state_free(c);
+			return NULL;
+		}
+	}
+	return c;
 }
 
 struct log *replica_log(struct replica *r)
@@ -1044,11 +949,6 @@ void replica_status(const struct replica *r, struct order_status *ret)
 	if (r->order)
 		order_status(r->order, loop_now(r->cfg.loop), ret);
 	ret->halted |= r->halted;
-}
-
-void replica_urgent(const struct replica *r, struct blobs *ret)
-{
-	*ret = (struct blobs){ (struct blob *)(uintptr_t)r->urgent, r->n_urgent };
 }
 
 bool replica_halted(const struct replica *r)

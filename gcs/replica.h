@@ -37,11 +37,12 @@ struct replica_ops {
 	/* An entry is committed and applied (also during replay at start: live = false). After a reform that cut the log
 	 * indices begin again behind what both logs have; the REFORM itself is live. */
 	void (*applied)(void *ctx, const struct entry *e, const struct state_result *r, bool live);
-	/* nid is suspended from now on: its verdict was delivered. */
+	/* nid is suspended from now on: its verdict was delivered, by entry, STATE or the direct leg. */
 	void (*suspended)(void *ctx, u32 nid, const struct statement *st);
 	/* Any message order does not consume (SUBMIT, SUBMITTED, REPORT, ...). */
 	void (*message)(void *ctx, const struct session_sender *from, const struct msg_info *info, const void *body);
-	/* The lease: remote trust may be renewed until this boottime; 0 when not live. */
+	/* The lease: remote trust may be renewed until this boottime; 0: not live, nothing may be renewed (what was
+	 * given runs out). */
 	void (*lease)(void *ctx, u64 until);
 	/* Active server: propose TERM with these promises and a fresh group key (replica_propose). */
 	void (*make_term)(void *ctx, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *proofs,
@@ -62,13 +63,28 @@ void replica_free(struct replica *r);
 int replica_start(struct replica *r, struct err *e);
 const u64 *replica_refusals(const struct replica *r); /* [REFUSED_COUNT]; zeros before the session */
 
+/* Active server: hand over to the next by rank (order_yield); the new one is told by ops->role. Codes of order_yield(). */
+int replica_yield(struct replica *r, struct err *e);
+
 bool replica_proposing(const struct replica *r); /* proposals wait for order */
 u32 replica_nid(const struct replica *r); /* 0 until our binding is in our log */
 const struct state *replica_state(const struct replica *r);
+/* A clone with the tail that is not committed yet applied: what an entry at the end of our log will find. NULL on ENOMEM;
+ * state_free(). */
+struct state *replica_state_ahead(struct replica *r);
 struct log *replica_log(struct replica *r);
 struct direct *replica_direct(struct replica *r);
 void replica_status(const struct replica *r, struct order_status *ret);
 bool replica_suspended(const struct replica *r, u32 nid);
+
+/* A verdict or deposition met outside the log (handed in here, direct leg, a STATE). Who brought it does not matter: an
+ * operator's signature with authority as of what is applied here does (state_check() without arithmetic). It takes
+ * effect now and is kept for STATE until the log has decided it. 0, also when it is in effect already; else a code of
+ * state_check() or statement_open() with text. */
+int replica_urgent(struct replica *r, const u8 *p, size_t n, struct err *e);
+bool replica_urgent_keeps(const struct replica *r, const u8 request[16]);
+/* Those kept and not expired, for the active server to order; valid until the replica is called again. */
+void replica_urgent_kept(struct replica *r, struct blobs *ret);
 
 int replica_send(struct replica *r, u16 type, enum gcs_prio prio, const void *body);
 /* Active server: order an entry with this body, signed by our key, when order can take it (TERM first). It is
@@ -80,8 +96,6 @@ int replica_propose(struct replica *r, u16 type, const void *body, size_t n);
  * higher; -DSI_ECONFLICT its base is not in this log, or it is the second of its number (this node is silent then);
  * -DSI_EAGAIN; or state_verify_entry()'s. e has the text for the operator. Not from inside ops. */
 int replica_reform(struct replica *r, const u8 *statement, size_t n, struct err *e);
-/* Verdicts delivered and not committed, as statements; valid until the next event. */
-void replica_urgent(const struct replica *r, struct blobs *ret);
 bool replica_halted(const struct replica *r); /* two reforms of one number: silent until the root signs the next */
 /* Where a blob may be had besides the author of the entry that names it. */
 void replica_blob_hint(struct replica *r, const u8 digest[CRYPTO_HASH], u32 nid);

@@ -5,13 +5,23 @@
 
 #include "gcs/replica.h"
 
-enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, URGENT_MAX = 16, REFORMS_MAX = 32 };
+enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, URGENT_MAX = 16, URGENT_VOID = 64,
+       REFORMS_MAX = 32 };
 #define META_STALE "stale-disk" /* non-empty: this disk's vote waits until a majority has told it again */
 #define META_HALT "reform-halt" /* u32: two different reforms of this generation were met; empty: none */
 
 struct blob_hint {
 	u8 digest[CRYPTO_HASH];
 	u32 nid;
+};
+
+/* An operator's verdict or deposition that is in effect here and that the log has not decided. */
+struct urgent {
+	struct blob raw; /* owned */
+	u16 kind;
+	u32 nid;
+	u8 request[16];
+	u64 expires_ms;
 };
 
 struct fetch;    /* a blob being fetched */
@@ -39,8 +49,9 @@ struct replica {
 	u32 nid;
 	bool stepping;           /* inside the actions of a step: events that come now wait their turn */
 	bool live;
-	bool closing;            /* replica_free() is under way: answers of the direct leg mean nothing */
-	u8 suspended[LIM_NIDS / 8 + 1];
+	bool closing;            /* being freed: answers that come now change nothing */
+	u8 suspended[LIM_NIDS / 8 + 1]; /* by a verdict delivered, until the log has decided it */
+	u8 deposed[LIM_NIDS / 8 + 1];   /* likewise by a deposition: its server has rank 0 */
 	/* learning over the direct leg, before and beside the ordered leg */
 	struct loop_timer *learn_timer;
 	u32 learn_next;          /* index into candidates */
@@ -54,8 +65,13 @@ struct replica {
 	bool flushing;
 	bool learnt;             /* entries came over the direct leg since start */
 	bool recheck;            /* suspensions or ranks changed: tell order when the step is over */
-	struct blob urgent[URGENT_MAX]; /* statements delivered, not committed: for STATE.urgent */
+	struct urgent urgent[URGENT_MAX]; /* for STATE.urgent */
 	u32 n_urgent;
+	struct blob urgent_list[URGENT_MAX];
+	u8 voided[URGENT_VOID][16]; /* requests that a withdrawal overtook, the latest: they do not come back */
+	u32 n_voided;
+	u64 last_wall_ms;        /* date of the last entry applied */
+	u64 clock_alarm_at;      /* boottime; an alarm a minute is enough */
 	struct gcs_ring view_ring;
 	/* generations: replica_reform.c */
 	struct reforming *reforming;
@@ -80,6 +96,15 @@ u32 replica_find_nid(const struct replica *r);
 void replica_quiet(struct replica *r); /* order and session end: nothing is said any more; the direct leg stays */
 void replica_again(struct replica *r); /* a new generation is in the log and in the state: join again, or go on learning */
 void replica_alarm(struct replica *r, u32 severity, const char *kind, const char *fmt, ...) DSI_PRINTF(4, 5);
+
+/* replica_urgent.c */
+bool urgent_deposed(const struct replica *r, u32 nid);
+void urgent_list(void *ctx, struct blobs *ret); /* order_env.urgent */
+void urgent_delivered(struct replica *r, const u8 *p, size_t n); /* an entry went into our log */
+void urgent_applied(struct replica *r, const struct entry *e, const struct state_result *res);
+void urgent_submitted(struct replica *r, const struct body_submit *m); /* one of two voters: no entry will carry it */
+void urgent_settle(struct replica *r); /* a reform was taken in: whom it made dead needs no suspension */
+void urgent_free(struct replica *r);
 
 /* replica_learn.c */
 int learn_start(struct replica *r);

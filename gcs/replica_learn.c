@@ -318,7 +318,7 @@ static void on_part(void *ctx, int code, const struct direct_peer *peer, const u
 
 	(void)peer;
 	if (f->r->closing)
-		return; /* learn_free() ends it */
+		return;
 	rbuf_init(&in, p, n);
 	u64 size = code ? 0 : rbuf_u64(&in);
 

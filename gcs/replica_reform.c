@@ -243,6 +243,7 @@ static void taken(struct reforming *f)
 	struct replica *r = f->r;
 	u64 index = f->at.base_index + 1;
 	struct state *s = state_upto(r, MIN(f->common, r->state->applied));
+	struct entry base;
 	int rc;
 
 	if (!s) {
@@ -253,6 +254,7 @@ static void taken(struct reforming *f)
 	state_free(r->state);
 	r->state = s;
 	reforms_cut(r, s->applied + 1);
+	r->last_wall_ms = entry_at(r, s->applied, &base) ? base.wall_ms : 0;
 	memset(r->looked, 0, sizeof(r->looked));
 	if (r->halted && r->halted < f->at.generation) {
 		r->halted = 0;

@@ -353,6 +353,7 @@ int state_apply(struct state *s, const struct entry *e, struct state_result *ret
 	if (!rc && k->apply)
 		k->apply(s, &j, ret);
 	judge_fini(&j);
+	suspensions_end(s, e->wall_ms, ret);
 	s->applied = e->index;
 	ret->code = rc;
 	if (rc)
@@ -368,7 +369,7 @@ static bool changes_voters(u16 type)
 
 /* Order accepted these, so their places and authors are as they should be: a caller may leave out what cannot
  * matter to voters (but not the ENROL of a node that a VOTER_ADD names). */
-static int preview_apply(struct state *c, const struct entry *e)
+int state_preview_apply(struct state *c, const struct entry *e)
 {
 	struct state_result res;
 
@@ -395,7 +396,7 @@ void state_preview(const struct state *s, const struct entry *const *uncommitted
 		i++;
 	c = i < n ? state_clone(s) : NULL;
 	for (i = 0; c && i < n; i++)
-		if (preview_apply(c, uncommitted[i]))
+		if (state_preview_apply(c, uncommitted[i]))
 			break;
 	if (c && c->n_voters && (!s->n_voters || c->voters[0].index != s->voters[0].index))
 		ret[(*ret_n)++] = c->voters[0];

@@ -8,7 +8,7 @@
  * passes the chain but not the rules (a lying server) is applied as a refusal everywhere alike.
  *
  * Life of a node: BOUND by ENROL (or GENESIS); VERDICT makes it REVOKED, or SUSPENDED when the verdict has an
- * end (until_ms); WITHDRAW brings SUSPENDED back to BOUND; REMOVE makes it REMOVED. REVOKED and REMOVED are for
+ * end (until_ms); WITHDRAW, or the first entry dated past that end, brings SUSPENDED back to BOUND; REMOVE makes it REMOVED. REVOKED and REMOVED are for
  * ever: NID and keys stay dead, also after READMIT, which only opens the *name* for a new token.
  */
 #ifndef DSI_GCS_STATE_H
@@ -128,6 +128,10 @@ struct state_result {
  * For catch-up and delivery. Rules that need all earlier entries applied
  * are state_apply()'s. On an empty state only GENESIS passes, under the root it names itself: see genesis.h. */
 int state_verify_entry(const struct state *s, const struct entry *e, struct err *err) DSI_MUST_CHECK;
+/* May an entry of this date be acknowledged by who has this clock, after one dated last_ms was committed? No more than
+ * LIM_SKEW_MS ahead of our clock, nor behind the last committed one; unless that one is itself ahead of our clock: a
+ * cluster whose clocks were once set right goes on. Never asked when applying: what a majority committed counts. */
+bool state_timely(u64 wall_ms, u64 now_ms, u64 last_ms);
 /* May the active server order this statement now? wall_ms: for expiry. live: NIDs of nodes present (for
  * the arithmetic of revoke-node and of voter changes); NULL: no arithmetic (a statement met elsewhere, say in a
  * STATE). e gets the operator's text, e.g. "would leave 1 live voter besides the target; ...". Codes:
@@ -153,6 +157,9 @@ int state_apply(struct state *s, const struct entry *e, struct state_result *ret
  * uncommitted: all entries after s->applied, in order. On ENOMEM only the applied set is returned. */
 void state_preview(const struct state *s, const struct entry *const *uncommitted, u32 n, struct order_voters ret[2], u32 *ret_n);
 
+/* The same for one who needs all of it: on a clone, entry by entry. 0 or a code of state_apply(). */
+int state_preview_apply(struct state *clone, const struct entry *e);
+
 /* Whom the delivery of this entry suspends (VERDICT), takes out of rank (VERDICT, DEPOSE), or frees of a
  * suspension when applied without refusal (WITHDRAW); 0 none. The entry must have passed state_verify_entry(). */
 u32 state_verdict_target(const struct entry *e);
@@ -168,6 +175,9 @@ int state_make_enrol(const struct state *s, const u8 *p, size_t n, struct wbuf *
 int state_make_promotion(const struct state *s, u32 nid, struct wbuf *w) DSI_MUST_CHECK; /* VOTER_ADD */
 int state_make_back(const struct state *s, struct wbuf *w) DSI_MUST_CHECK;               /* POLICY: goes back */
 /* The policy in force was to be confirmed and was not: the active server orders state_make_back(). */
+/* A suspension has reached its end (until_ms). It ends with the next entry whose date is past it, whatever that entry is:
+ * the active server orders a NOP for it. */
+bool state_suspension_over(const struct state *s, u64 wall_ms);
 bool state_policy_overdue(const struct state *s, u64 wall_ms);
 
 /* Snapshot: canonical bytes; digest is SHA-256 of them. load is strict (untrusted until the digest matches): what
@@ -182,9 +192,9 @@ const struct state_node *state_node_keyed(const struct state *s, const u8 sign[3
 bool state_nid_live(const struct state *s, u32 nid); /* bound; not suspended, revoked, removed, unknown */
 u32 state_majority(const struct state *s); /* of the newest set */
 
-/* What a server adds when it turns a checked statement into an entry body (NID, group-key wraps). key: fresh
- * group key made by the caller, keygen: s->keygen + 1 (of a clone with the uncommitted tail applied: a number that
- * was there, or a wrap to somebody who is dead by then, makes the entry bring no key); exclude: NID that must not get it (verdict), 0 none. */
+/* What a server adds when it turns a checked statement into an entry body (NID, group-key wraps). s: a clone with the
+ * uncommitted tail applied (replica_state_ahead()): a number that was there, or a wrap to somebody who is dead by then,
+ * makes the entry bring no key. key: fresh group key made by the caller, keygen: s->keygen + 1; exclude: NID that must not get it (verdict), 0 none. */
 int state_make_wraps(const struct state *s, u32 keygen, const u8 key[CRYPTO_KEY], u32 exclude, struct arena *a,
 		     struct blobs *ret) DSI_MUST_CHECK;
 /* Our wrap in a TERM, VERDICT or GROUPKEY entry; 0, -DSI_ENOENT, or -DSI_EPERM when the entry also wraps the key

@@ -162,6 +162,7 @@ int remove_check(struct judged *j);
 void remove_apply(struct state *s, const struct judged *j, struct state_result *ret);
 int depose_check(struct judged *j);
 void depose_apply(struct state *s, const struct judged *j, struct state_result *ret);
+void suspensions_end(struct state *s, u64 wall_ms, struct state_result *ret); /* those whose time was up at wall_ms */
 u32 node_op_about(const struct judged *j);
 int node_op_node(struct judged *j, const struct state_node **ret); /* number and name must belong together */
 

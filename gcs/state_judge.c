@@ -245,6 +245,15 @@ static int judge_request(struct judged *j)
 	return 0;
 }
 
+bool state_timely(u64 wall_ms, u64 now_ms, u64 last_ms)
+{
+	u64 latest = now_ms + LIM_SKEW_MS;
+
+	if (wall_ms > latest)
+		return false;
+	return last_ms > latest || wall_ms >= last_ms || last_ms - wall_ms <= LIM_SKEW_MS;
+}
+
 static bool server_usable(const struct state *s, u32 nid)
 {
 	const struct state_node *n = state_node(s, nid);

@@ -139,13 +139,9 @@ int withdraw_check(struct judged *j)
 }
 
 /* Its vote comes back by a VOTER_ADD of its own, its rank at the end. */
-void withdraw_apply(struct state *s, const struct judged *j, struct state_result *ret)
+static void suspension_end(struct state *s, struct state_node *n, struct state_result *ret)
 {
-	struct state_node *n = state_node_mut(s, node_op_about(j));
-
-	ret->changed = CHANGED_VERDICT | CHANGED_NODES;
-	if (n->status != NODE_SUSPENDED)
-		return;
+	ret->changed |= CHANGED_VERDICT | CHANGED_NODES;
 	n->status = NODE_BOUND;
 	n->suspended_until_ms = 0;
 	n->verdict_at = 0;
@@ -155,6 +151,35 @@ void withdraw_apply(struct state *s, const struct judged *j, struct state_result
 		s->server_order[s->n_server++] = n->nid;
 		ret->changed |= CHANGED_SERVERS;
 	}
+}
+
+void withdraw_apply(struct state *s, const struct judged *j, struct state_result *ret)
+{
+	struct state_node *n = state_node_mut(s, node_op_about(j));
+
+	ret->changed = CHANGED_VERDICT | CHANGED_NODES;
+	if (n->status == NODE_SUSPENDED)
+		suspension_end(s, n, ret);
+}
+
+static bool suspension_over(const struct state_node *n, u64 wall_ms)
+{
+	return n->status == NODE_SUSPENDED && n->suspended_until_ms && n->suspended_until_ms <= wall_ms;
+}
+
+bool state_suspension_over(const struct state *s, u64 wall_ms)
+{
+	for (u32 i = 0; i < s->n_node; i++)
+		if (suspension_over(&s->node[i], wall_ms))
+			return true;
+	return false;
+}
+
+void suspensions_end(struct state *s, u64 wall_ms, struct state_result *ret)
+{
+	for (u32 i = 0; i < s->n_node; i++)
+		if (suspension_over(&s->node[i], wall_ms))
+			suspension_end(s, &s->node[i], ret);
 }
 
 /* --- REMOVE, DEPOSE ----------------------------------------------------------------------------------- */

@@ -21,7 +21,7 @@ struct status_input {
 	const struct census *census;
 	const struct gcs_view *view; /* NULL: none yet */
 	const struct status_local *local; /* NULL: dsi-ss */
-	struct blobs verdicts;       /* statements delivered, not committed (replica_urgent()) */
+	struct blobs verdicts;       /* statements delivered, not committed (replica_urgent_kept()) */
 };
 struct status_local { /* of the node's own kernel */
 	u32 mode;

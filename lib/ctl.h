@@ -49,7 +49,7 @@ enum ctl_who { CTL_ANY = 1, CTL_GROUP = 2, CTL_ROOT = 4 };
 	X(ISOLATE, "isolate", CTL_BY_DSID, CTL_ROOT)                                                  \
 	/* {node, undo} -> {}: this node's kernel refuses that node, no quorum, no server */          \
 	X(FAILOVER, "failover", CTL_BY_SERVER, CTL_ROOT)                                              \
-	/* {} -> {}: the active server steps aside for the next by rank */                            \
+	/* {} -> {from, to, term, ms}: the active server steps aside for the next by rank */           \
 	X(RELOAD, "reload", CTL_BY_DSID | CTL_BY_SERVER, CTL_ROOT)
 
 enum ctl_verb {

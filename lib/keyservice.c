@@ -24,7 +24,7 @@
 #include "lib/secret.h"
 
 enum keysvc_op { KEYSVC_PUB = 1, KEYSVC_SIGN, KEYSVC_UNWRAP, KEYSVC_DERIVE, KEYSVC_REPLY = 64 };
-enum { REPLY_MAX = 256, DERIVE_MAX = 64, CALL_MS = 5000, FDS_MAX = 8 };
+enum { REPLY_MAX = 256, DERIVE_MAX = 64, CALL_MS = 5000, START_MS = 60000, FDS_MAX = 8 };
 
 struct seeds {
 	u8 sign[CRYPTO_SEED], kem[CRYPTO_SEED], ca[CRYPTO_SEED];
@@ -290,7 +290,7 @@ void keyservice_run(int key_fd, enum keyfile_kind kind, const int *fds, size_t n
 
 /* --- client ------------------------------------------------------------------------------------------------ */
 
-static int call(struct keys *k, enum keysvc_op op, const struct wbuf *in, void *ret, size_t want)
+static int call_within(struct keys *k, int ms, enum keysvc_op op, const struct wbuf *in, void *ret, size_t want)
 {
 	u8 reply[REPLY_MAX];
 	struct rbuf r;
@@ -299,7 +299,7 @@ static int call(struct keys *k, enum keysvc_op op, const struct wbuf *in, void *
 
 	if (!wbuf_ok(in))
 		return -DSI_ELIMIT;
-	rc = link_call(k->fd, op, in->data, in->len, KEYSVC_REPLY, reply, sizeof(reply), &n, CALL_MS);
+	rc = link_call(k->fd, op, in->data, in->len, KEYSVC_REPLY, reply, sizeof(reply), &n, ms);
 	if (rc)
 		return rc;
 	rbuf_init(&r, reply, n);
@@ -312,13 +312,19 @@ static int call(struct keys *k, enum keysvc_op op, const struct wbuf *in, void *
 	return rc;
 }
 
+static int call(struct keys *k, enum keysvc_op op, const struct wbuf *in, void *ret, size_t want)
+{
+	return call_within(k, CALL_MS, op, in, ret, want);
+}
+
+/* The service is only starting: a machine under load may take its time to load and seal it. */
 int keys_open(struct keys *k, int fd, struct err *e)
 {
 	struct wbuf none = { 0 };
 	int rc;
 
 	k->fd = fd;
-	rc = call(k, KEYSVC_PUB, &none, &k->pub, sizeof(k->pub));
+	rc = call_within(k, START_MS, KEYSVC_PUB, &none, &k->pub, sizeof(k->pub));
 	return rc ? err_set(e, rc, "key service does not answer: %s", err_text(rc)) : 0;
 }
 

@@ -29,9 +29,13 @@ enum {
 	LIM_LINK_FRAME = 128 << 10,/* one frame between two processes of a daemon */
 	LIM_CTL = 1 << 20,         /* one control request or reply (JSON text) */
 	LIM_QUEUE = 4096,          /* messages waiting for the ring */
+	LIM_SKEW_MS = 600000,      /* how far the date of an entry may be from our clock before we acknowledge it */
+	LIM_FOREIGN = 16,          /* submissions that other members handed in over the direct leg, at once */
+	LIM_FOREIGN_EACH = 4,      /* of these, by one member */
 };
 
 _Static_assert(LIM_ENTRY_BODY + 8192 <= LIM_BODY, "an entry fits a message body");
+_Static_assert(LIM_FOREIGN_EACH < LIM_FOREIGN, "one member leaves room for the others");
 _Static_assert(LIM_BODY + 1024 <= LIM_RING_MSG, "a body and its envelope fit the ring");
 _Static_assert(LIM_RING_MSG + 1024 <= LIM_LINK_FRAME, "a ring message fits a link frame");
 

@@ -24,6 +24,7 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	MSG(OPENACK, 5, CONTROL, ROLE_MANAGER, MSG_CLEAR, openack)                                    \
 	MSG(ENTRY, 6, CONTROL, ROLE_SERVER, MSG_CLEAR, entry)                                         \
 	MSG(ACK, 7, CONTROL, ROLE_MANAGER, MSG_CLEAR, ack)                                            \
+	MSG(YIELD, 8, CONTROL, ROLE_SERVER, MSG_CLEAR, yield)                                         \
 	/* management */                                                                              \
 	MSG(SUBMIT, 16, MANAGEMENT, ROLE_MANAGER | ROLE_SERVER, MSG_CLEAR, submit)                    \
 	MSG(SUBMITTED, 17, MANAGEMENT, ROLE_SERVER, MSG_CLEAR, submitted)                             \
@@ -63,6 +64,9 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 #define BODY_ENTRY(F) F(blob, entry) /* gcs/entry.h: canonical bytes, hash, author's signature */
 
 #define BODY_ACK(F) F(u64, term) F(u64, index) F(hash, hash)
+
+/* The active server of this term gives the lead away: the others open again, the next by rank leads. */
+#define BODY_YIELD(F) F(u64, term)
 
 /* Anyone's request that the active server order something; body = operator's statement and what it needs. */
 #define BODY_SUBMIT(F) F(id16, request) F(u32, kind) F(blob, statement) F(u32, blob_from) /* NID that holds the named blob */
@@ -106,6 +110,7 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	BODY_DECLARE(openack, BODY_OPENACK)                                                           \
 	BODY_DECLARE(entry, BODY_ENTRY)                                                               \
 	BODY_DECLARE(ack, BODY_ACK)                                                                   \
+	BODY_DECLARE(yield, BODY_YIELD)                                                               \
 	BODY_DECLARE(submit, BODY_SUBMIT)                                                             \
 	BODY_DECLARE(submitted, BODY_SUBMITTED)                                                       \
 	BODY_DECLARE(report, BODY_REPORT)                                                             \

@@ -21,17 +21,20 @@ static void answer(struct server *s, const u8 request[16], int code, const char 
 	replica_send(s->replica, MSG_SUBMITTED, GCS_URGENT, &m);
 }
 
-/* A fresh group key wrapped to every live member but `exclude`. */
+/* A fresh group key wrapped to everybody who will be a live member then, but `exclude`: the tail may hold a verdict, an
+ * enrolment or a key that is not committed yet. */
 static int fresh_wraps(struct server *s, u32 exclude, struct arena *a, u32 *ret_keygen, struct blobs *ret)
 {
-	const struct state *st = replica_state(s->replica);
+	struct state *ahead = replica_state_ahead(s->replica);
 	u8 key[CRYPTO_KEY];
-	int rc = crypto_random(key, sizeof(key));
+	int rc = ahead ? crypto_random(key, sizeof(key)) : -DSI_ENOMEM;
 
-	*ret_keygen = st->keygen + 1;
-	if (!rc)
-		rc = state_make_wraps(st, *ret_keygen, key, exclude, a, ret);
+	if (!rc) {
+		*ret_keygen = ahead->keygen + 1;
+		rc = state_make_wraps(ahead, *ret_keygen, key, exclude, a, ret);
+	}
 	crypto_wipe(key, sizeof(key));
+	state_free(ahead);
 	return rc;
 }
 
@@ -116,8 +119,12 @@ static bool ordered(const struct server *s, const u8 request[16])
 	return false;
 }
 
-void orders_applied(struct server *s, const struct state_result *r)
+void orders_applied(struct server *s, const struct entry *e, const struct state_result *r)
 {
+	if (r->changed & CHANGED_KEY)
+		s->key_owed = false;
+	else if (!r->code && (e->type == ENTRY_TERM || e->type == ENTRY_VERDICT))
+		s->key_owed = true;
 	for (u32 i = 0; i < s->n_ordered; i++)
 		if (!memcmp(s->ordered[i], r->request, 16))
 			memmove(s->ordered[i--], s->ordered[--s->n_ordered], 16);
@@ -131,7 +138,9 @@ void orders_submit(struct server *s, const struct session_sender *from, const st
 	if (!s->active || ordered(s, m->request) || m->kind == ENTRY_REFORM) /* that one is root's, and ordered by nobody */
 		return;
 	rc = m->kind == ENTRY_ENROL ? order_enrolment(s, m, &e) : order_statement(s, m, &e);
-	if (rc == -DSI_EREPLAY) /* asked again because our answer was slow or a server died: it is applied already */
+	/* A statement asked again because our answer was slow or a server died is applied already. An enrolment is
+	 * asked once: its token was used by somebody. */
+	if (rc == -DSI_EREPLAY && m->kind != ENTRY_ENROL)
 		return;
 	if (rc)
 		log_warning("%s from %s refused: %s", entry_type_name((u16)m->kind), server_node_name(s, from->nid), e.text);
@@ -148,21 +157,19 @@ static int by_nid(const void *a, const void *b)
 	return x->nid < y->nid ? -1 : x->nid > y->nid;
 }
 
-void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *given,
-		      u32 n)
+int orders_term_body(struct server *s, const struct gcs_ring *ring, const struct order_promise_proof *given, u32 n,
+		     struct wbuf *w)
 {
 	struct body_e_term b = { .ring_nodeid = ring->nodeid, .ring_seq = ring->seq };
 	struct order_promise_proof proofs[LIM_VOTERS]; /* the entry lists them by NID */
 	struct blob promise[LIM_VOTERS];
 	struct arena a;
-	struct wbuf w;
 	int rc = 0;
 
 	assert(n <= LIM_VOTERS);
 	memcpy(proofs, given, n * sizeof(proofs[0]));
 	qsort(proofs, n, sizeof(proofs[0]), by_nid);
 	arena_init(&a, 1 << 20);
-	wbuf_init(&w, LIM_ENTRY_BODY);
 	for (u32 i = 0; i < n && !rc; i++) {
 		struct body_promise p = { .nid = proofs[i].nid };
 		struct wbuf one;
@@ -183,7 +190,19 @@ void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, c
 	if (!rc)
 		rc = fresh_wraps(s, 0, &a, &b.keygen, &b.wraps);
 	if (!rc)
-		rc = body_encode(&schema_e_term, &b, &w);
+		rc = body_encode(&schema_e_term, &b, w);
+	arena_fini(&a);
+	return rc;
+}
+
+void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *proofs,
+		      u32 n)
+{
+	struct wbuf w;
+	int rc;
+
+	wbuf_init(&w, LIM_ENTRY_BODY);
+	rc = orders_term_body(s, ring, proofs, n, &w);
 	if (!rc)
 		rc = replica_propose(s->replica, ENTRY_TERM, w.data, w.len);
 	if (rc)
@@ -191,7 +210,33 @@ void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, c
 	else
 		log_info("term %llu: active", (unsigned long long)term);
 	wbuf_fini(&w);
+}
+
+int orders_key_body(struct server *s, struct wbuf *w)
+{
+	struct body_e_groupkey b = { 0 };
+	struct arena a;
+	int rc;
+
+	arena_init(&a, 1 << 20);
+	rc = fresh_wraps(s, 0, &a, &b.keygen, &b.wraps);
+	if (!rc)
+		rc = body_encode(&schema_e_groupkey, &b, w);
 	arena_fini(&a);
+	return rc;
+}
+
+/* The last TERM or VERDICT was to bring a key and did not: its wraps met a log that had moved on. */
+static void order_key(struct server *s)
+{
+	struct wbuf w;
+
+	if (!s->key_owed)
+		return;
+	wbuf_init(&w, LIM_ENTRY_BODY);
+	if (!orders_key_body(s, &w) && !replica_propose(s->replica, ENTRY_GROUPKEY, w.data, w.len))
+		log_info("a fresh group key is being ordered: the last term or verdict brought none");
+	wbuf_fini(&w);
 }
 
 /* A learner that has caught up becomes a voter on the authority of its token. One change at a time. */
@@ -232,6 +277,38 @@ static void go_back(struct server *s)
 	wbuf_fini(&w);
 }
 
+/* Verdicts and depositions that STATEs brought and no log has decided: whoever handed them in may be gone. One at a
+ * time; what cannot be ordered now (too few votes) waits for its next turn, or until it expires. */
+static void order_kept(struct server *s)
+{
+	struct blobs kept;
+
+	replica_urgent_kept(s->replica, &kept);
+	for (u32 i = 0; i < kept.n; i++) {
+		struct body_submit m = { .statement = kept.v[i] };
+		struct statement st;
+		struct err e = { 0 };
+
+		if (statement_open(&st, kept.v[i].p, kept.v[i].n) || ordered(s, st.request))
+			continue;
+		m.kind = st.kind;
+		memcpy(m.request, st.request, sizeof(m.request));
+		if (order_statement(s, &m, &e))
+			continue;
+		log_info("%s told by members is being ordered", entry_type_name(st.kind));
+		if (s->n_ordered < ORDERED_MAX)
+			memcpy(s->ordered[s->n_ordered++], st.request, 16);
+		return;
+	}
+}
+
+/* Nothing else may happen for a while: an entry without content carries the time to the log. */
+static void end_suspensions(struct server *s)
+{
+	if (state_suspension_over(replica_state(s->replica), loop_wall_ms()))
+		replica_propose(s->replica, ENTRY_NOP, "", 0);
+}
+
 void orders_housekeeping(struct server *s)
 {
 	struct order_status o;
@@ -240,6 +317,11 @@ void orders_housekeeping(struct server *s)
 	/* Only with nothing under way: what is proposed and not yet applied must not be proposed again. */
 	if (!s->active || !o.live || o.tail != replica_state(s->replica)->applied || replica_proposing(s->replica))
 		return;
+	order_kept(s);
+	if (replica_proposing(s->replica))
+		return;
+	order_key(s);
 	promote_one(s);
 	go_back(s);
+	end_suspensions(s);
 }

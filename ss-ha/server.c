@@ -109,7 +109,7 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 		s->image_version = 0; /* a version that was given up may come again as another */
 	if (live && (r->changed & CHANGED_POLICY))
 		replica_blob_fetch(s->replica, st->policy.digest, fetched, s);
-	orders_applied(s, r);
+	orders_applied(s, e, r);
 }
 
 static void on_make_term(void *ctx, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *proofs, u32 n)
@@ -129,6 +129,7 @@ static void on_role(void *ctx, bool active, u64 term, u32 active_nid)
 	s->term = term;
 	s->active_nid = active_nid;
 	notify_status(active ? "active" : "standby");
+	server_control_role(s);
 }
 
 static void on_view(void *ctx, const struct gcs_view *v)
@@ -223,7 +224,7 @@ int server_run(const struct ss_conf *conf, int keys_fd, int channel_fd)
 		notify_ready();
 		status = loop_run(s->loop);
 	}
-	ipc_server_free(s->ipc);
+	server_control_free(s);
 	loop_timer_free(s->housekeeping);
 	replica_free(s->replica);
 	store_close(s->store);

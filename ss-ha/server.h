@@ -34,6 +34,10 @@ struct server {
 	u32 active_nid;
 	u8 ordered[ORDERED_MAX][16]; /* request ids proposed and not yet applied: a second asking is no second entry */
 	u32 n_ordered;
+	bool key_owed; /* the last TERM or VERDICT applied brought no group key */
+	struct ipc_request *failover; /* who asked us to step aside and waits for the next server's term; NULL */
+	u64 failover_began;
+	struct loop_timer *failover_timer;
 	struct loop_timer *housekeeping; /* promotions, policies that go back */
 	u8 *image; /* of the policy in force, for names in refusals; NULL */
 	size_t image_len;
@@ -47,10 +51,16 @@ const char *server_node_name(void *ctx, u32 nid); /* ctx: struct server; "" when
 void orders_submit(struct server *s, const struct session_sender *from, const struct body_submit *m);
 void orders_make_term(struct server *s, u64 term, const struct gcs_ring *ring, const struct order_promise_proof *proofs,
 		      u32 n);
-void orders_applied(struct server *s, const struct state_result *r);
+/* Bodies of TERM and GROUPKEY with a fresh key, for the end of our log as it is now. Appended to w. */
+int orders_term_body(struct server *s, const struct gcs_ring *ring, const struct order_promise_proof *proofs, u32 n,
+		     struct wbuf *w);
+int orders_key_body(struct server *s, struct wbuf *w);
+void orders_applied(struct server *s, const struct entry *e, const struct state_result *r);
 void orders_housekeeping(struct server *s);
 
 /* control.c */
 int server_control_open(struct server *s, struct err *e);
+void server_control_role(struct server *s); /* active, term or active_nid changed */
+void server_control_free(struct server *s);
 
 #endif

@@ -16,6 +16,7 @@ node_readmitted
 server_power_cut
 node_comes_back
 manager_killed
+trust_runs_out
+rolling_restart
 server_revoked
-table
-done_testing
+job_end

@@ -9,7 +9,7 @@ machine_state() {
 	ip -o link | awk '{ print $2 }' | sort
 	awk '{ print $5 }' /proc/self/mountinfo | sort
 	nft list ruleset 2>/dev/null
-	find /run -maxdepth 1 ! -name 'dsi-lab-*' | sort
+	find /run -maxdepth 1 ! -name 'dsi-lab-*' ! -path /run/mount | sort # /run/mount is libmount's, made by the first mount(8)
 	find /run /tmp -maxdepth 1 -name "dsi-lab-*$(lab_id "$DSI_LAB")"
 }
 

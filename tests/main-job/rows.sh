@@ -16,12 +16,13 @@ cluster_made() {
 	check "n1 enrols" enrol n1
 	check "n1 starts" service_start n1 dsid
 	check_until 90 "three voters" voters_are n2 3
-	check "a used token is refused" used_token_refused
+	check "a used token is refused, with the reason" used_token_refused
 	check "server active on n2, standby on n3" ask n2 '.server.active == "n2" and .server.standby == ["n3"]' status
 }
 
 used_token_refused() {
-	! admin n1 --root /tmp/again enroll --token - --address 10.77.0.1:5499 <"$JOB_LOG/token.n1" 2>&1
+	! admin n1 enroll --root /tmp/again --token - --address 10.77.0.1:5499 <"$JOB_LOG/token.n1" >"$JOB_LOG/used" 2>&1 &&
+		grep -q 'the token was used already' "$JOB_LOG/used" || { cat "$JOB_LOG/used"; return 1; }
 }
 
 push() { # VERSION FILE...: from n2, enforced everywhere
@@ -77,6 +78,11 @@ direct_refused() { # at once: a time-out would not do
 	head -n 1 "$JOB_LOG/direct" >"$JOB_LOG/refused_ms"
 	grep -qi refused "$JOB_LOG/direct" && (($(cat "$JOB_LOG/refused_ms") < 5000))
 }
+# While dsid is away nobody tells the client, whose SYNs are dropped all the same.
+direct_unanswered() {
+	on n1 timeout 10 redis-cli -h 10.77.0.3 ping >"$JOB_LOG/direct" 2>&1
+	! grep -q PONG "$JOB_LOG/direct"
+}
 http_code() { # PATH CODE
 	[[ $(on n1 curl -s -m 10 -o /dev/null -w '%{http_code}' "http://10.77.0.1$1") = "$2" ]]
 }
@@ -91,16 +97,38 @@ explain_last() {
 
 right_taken_away() {
 	row "3 a right taken away stops what is open, without a restart"
+	local began
 	connection_open
-	check "a policy without that right, on the node" on n2 sh -c "
-		grep -v 'allow nginx@web redis@db:tcp' $POLICIES/examples/two-tier-web.dsp >/tmp/two-tier-web.dsp"
-	timed check "version 2 pushed and enforced" push 2 $POLICIES/base /tmp/two-tier-web.dsp
+	download_begun
+	check "a policy without two rights, on the node" on n2 sh -c "
+		sed -e '/allow nginx@web redis@db:tcp/d' -e 's/ web_content }:file { read }/ }:file { read }/' \
+			$POLICIES/examples/two-tier-web.dsp >/tmp/two-tier-web.dsp"
+	began=$(now_ms)
+	check "version 2 pushed and enforced" push 2 $POLICIES/base /tmp/two-tier-web.dsp
 	measured "$(grep -o 'committed after [0-9]* ms, enforced on [0-9]* nodes after [0-9]* ms' "$JOB_LOG/push")"
 	check_until 20 "the open connection is cut" connection_gone
-	check "a new one is refused" proxy_refused
+	check_until 20 "the open file is read no further" on n1 test -s /tmp/download.status
+	measured "both stopped $(($(now_ms) - began)) ms after the command was given"
+	check "by a refusal, not by its end" on n1 sh -c '[ "$(cat /tmp/download.status)" != 0 ]'
+	check "nginx was not restarted" nginx_same
+	check "a new connection is refused" proxy_refused
 	# shellcheck disable=SC2086
-	check "the right given back" push 3 $TWO_TIER
-	check_until 20 "and it works again" proxy_ping
+	check "the rights given back" push 3 $TWO_TIER
+	check_until 20 "and both work again" both_work
+}
+
+both_work() { proxy_ping && http_code / 200; }
+nginx_pid() { on n1 cat /run/nginx.pid; }
+nginx_same() { [[ $(nginx_pid) = "$(cat "$JOB_LOG/nginx.pid")" ]]; }
+
+# A slow download: nginx has the file open and reads on while it lasts.
+download_begun() {
+	nginx_pid >"$JOB_LOG/nginx.pid"
+	check "a slow download is under way" on n1 sh -c '
+		rm -f /tmp/download /tmp/download.status; truncate -s 200M /var/www/html/big'
+	check "of an open file" lab exec -d n1 -- sh -c '
+		curl -s -o /tmp/download --limit-rate 2M http://10.77.0.1/big; echo $? >/tmp/download.status'
+	check_until 20 "it runs" on n1 sh -c '[ -s /tmp/download ] && [ ! -e /tmp/download.status ]'
 }
 
 # A client that asks through the proxy again and again on one connection, until it is cut.
@@ -121,12 +149,20 @@ node_thrown_out() {
 	connection_open
 	timed check "revoke-node n1" revoke n1
 	measured "$(grep -o 'committed after [0-9]* ms, answered after [0-9]* ms' "$JOB_LOG/revoke")"
+	check "the answer says who enforces it, after how many ms" answer_names n2 n3
 	check_until 20 "its live connection is cut" connection_gone
 	check "nginx (n1) -> redis (n3): refused" proxy_refused
 	check "an unlabelled try from n1 is refused" on n1 sh -c '! timeout 10 redis-cli -h 10.77.0.3 ping 2>/dev/null | grep -q PONG'
-	check "n1 is no member any more" ask n2 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 1' nodes
+	check "n1 is no member any more" ask n2 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 1' node list
 	check "root on n1 cannot revoke anyone" on n1 sh -c '! dsi-admin revoke-node n3 --reason mine'
-	check "the other two go on" voters_are n2 2
+	check_until 30 "the other two go on" voters_are n2 2
+	check_until 60 "n1 is off the ring: two members without it" cluster_is n2 "2 Yes"
+	check_until 60 "n1 hears nothing of the channel any more: alone, no quorum" cluster_is n1 "1 No"
+}
+
+answer_names() { # NODE...
+	local node
+	for node; do grep -Eq "^$node +[0-9]+ +[0-9]+ +[0-9]+" "$JOB_LOG/revoke" || { cat "$JOB_LOG/revoke"; return 1; }; done
 }
 
 node_readmitted() {
@@ -137,9 +173,8 @@ node_readmitted() {
 	check "n1 starts" service_start n1 dsid
 	check_until 90 "three of three voters" voters_are n2 3
 	check "n1 has a new number, the old one stays dead" \
-		ask n2 '[.nodes[] | select(.name == "n1") | .status] == ["revoked", "bound"]' nodes
-	check_known "known: the other kernels may hold the old number's address until their dsid restarts" 30 \
-		"nginx (n1) -> redis (n3) works again" proxy_ping
+		ask n2 '[.nodes[] | select(.name == "n1") | .status] == ["revoked", "bound"]' node list
+	check_until 30 "nginx (n1) -> redis (n3) works again" proxy_ping
 }
 
 readmit() { admin n2 readmit-node "$1" --voter --stdout >"$JOB_LOG/token.again"; }
@@ -148,7 +183,7 @@ again() {
 		admin "$1" enroll --again --token - --address "10.77.0.${1#n}:5410" <"$JOB_LOG/token.again"
 }
 old_key_refused() { # a readmission opens the name, not the key
-	ask n2 '[.nodes[] | select(.name == "n1" and .status == "bound")] | length == 0' nodes
+	ask n2 '[.nodes[] | select(.name == "n1" and .status == "bound")] | length == 0' node list
 }
 
 revoke() { # NODE
@@ -157,11 +192,14 @@ revoke() { # NODE
 
 server_power_cut() {
 	row "5 the active server's node is powered off: the standby carries on"
-	local version
+	local version began noticed led
 	version=$(ask n3 .policy.version status)
+	began=$(node_ms n3)
 	check "power cut of n2" lab kill n2
-	timed check_until 120 "n3 is active" active_is n3 n3
-	measured "standby active after $MS ms, corosync's own detection included"
+	check_until 120 "n3 is active" active_is n3 n3
+	noticed=$(journal_ms n3 corosync "$began" 'Members left')
+	led=$(journal_ms n3 dsid "$began" 'active server on n3')
+	measured "corosync noticed after $((noticed - began)) ms, n3 active $((led - noticed)) ms later"
 	check "nothing acknowledged is lost" ask n3 ".policy.version == $version" status
 	check "the operator's key is taken to n3" operator_key_to n3
 	# shellcheck disable=SC2086
@@ -189,11 +227,57 @@ operator_key_to() { # NODE: an operator's key travels with the operator, not wit
 manager_killed() {
 	row "6 kill -9 of dsid on n3: its kernel goes on refusing, dsid comes back"
 	check "dsid is killed" on n3 sh -c 'systemctl kill -s KILL dsid; true'
-	check "n3's kernel goes on refusing" direct_refused
+	check "n3's kernel goes on refusing" direct_unanswered
 	check_until 90 "dsid is back, three of three voters" voters_are n3 3
 	check_until 60 "it enforces the newest policy" ask n3 '.policy.enforced == 3' status
+	check "its pins were re-adopted" on n3 sh -c 'journalctl -u dsid --no-pager | grep -q re-adopted'
 	check "nginx (n1) -> redis (n3) still works" proxy_ping
 }
+
+# A fourth member on paper, with an address of n1's: three voters cannot throw one of themselves out while another
+# is away, and this verdict needs neither of them.
+trust_runs_out() {
+	row "6 dsid stays away: remote trust runs out, and a verdict given meanwhile is not missed"
+	check "a token for n4" token_for_n4
+	check "n4 is a member" admin n1 enroll --root /tmp/n4 --token - --address 10.77.0.4:5410 --no-ring <"$JOB_LOG/token.n4"
+	check "n1 has its address too" on n1 sh -c 'ip addr add 10.77.0.4/32 dev "$(ip -o route get 10.77.0.3 | sed "s/.* dev \([^ ]*\).*/\1/")"'
+	check "dsid on n3 is killed and kept away" on n3 sh -c 'systemctl mask --runtime --now dsid; ! pgrep -x dsid'
+	timed check_until 120 "n3's kernel trusts n1 no longer" proxy_refused
+	measured "after $MS ms"
+	check "a verdict on n4, meanwhile" revoke n4
+	check "dsid on n3 comes back" on n3 sh -c 'systemctl unmask --runtime dsid && systemctl start dsid'
+	check_until 90 "three of three voters" voters_are n2 3
+	check_until 60 "nginx (n1) -> redis (n3) works again" proxy_ping
+	check "n3's kernel refuses n4" on n1 sh -c '! curl -s -m 10 --interface 10.77.0.4 telnet://10.77.0.3:6379 </dev/null'
+	check_until 30 "because it is revoked" ask n2 \
+		'[.denials[] | select(.node == "n3" and .subject_node == "n4" or (.detail | contains("10.77.0.4"))) | select(.reason | test("revoked"))] | length > 0' denials
+}
+
+token_for_n4() { admin n2 join-token n4 --stdout >"$JOB_LOG/token.n4"; }
+
+# One connection after the other through the proxy, while every daemon of every node is restarted in turn.
+rolling_restart() {
+	row "6 every dsid and dsi-ss restarted in turn under traffic: nobody allowed is refused"
+	local node
+	check "traffic" lab exec -d n1 -- sh -c '
+		rm -f /tmp/stop /tmp/done /tmp/good /tmp/bad
+		while [ ! -e /tmp/stop ]; do
+			if [ "$(timeout 20 redis-cli -h 10.77.0.1 -p 8080 ping 2>&1)" = PONG ]; then echo >>/tmp/good; else date >>/tmp/bad; fi
+		done
+		echo >/tmp/done'
+	for node in n1 n2 n3; do
+		check "dsid restarts on $node" on "$node" systemctl restart dsid
+		check_until 90 "three of three voters" voters_are "$node" 3
+		[[ $node = n1 ]] || check "dsi-ss restarts on $node" on "$node" systemctl restart dsi-ss
+		check_until 90 "a server is active" three_live "$node"
+	done
+	check_until 30 "traffic ends" on n1 sh -c 'touch /tmp/stop; [ -e /tmp/done ]'
+	check "some was there" on n1 sh -c '[ "$(wc -l </tmp/good)" -ge 10 ]'
+	check "none was refused" on n1 sh -c '[ ! -e /tmp/bad ]'
+	measured "$(on n1 wc -l /tmp/good | cut -d' ' -f1) connections, $(on n1 sh -c 'cat /tmp/bad 2>/dev/null | wc -l') refused"
+}
+
+three_live() { ask "$1" '.view.live and .server.active != "" and .view.voters_present == 3' status >/dev/null; }
 
 server_revoked() {
 	row "5 the active server's own node is revoked: the other server carries on"

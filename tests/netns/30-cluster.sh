@@ -32,7 +32,7 @@ check "nothing changed" committed_everywhere 1
 
 row "verdict: n1 thrown out, readmitted with a new number"
 check "revoke-node n1" revoke n1
-check "n1 is revoked" ask n2 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 1' nodes
+check "n1 is revoked" ask n2 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 1' node list
 check_until 20 "two voters go on" voters_are n2 2
 check "revoking one of the last two is not final" on n2 sh -c '! dsi-admin revoke-node n3 --reason x 2>&1'
 check "and can be taken back" admin n2 withdraw n3
@@ -53,5 +53,4 @@ check "n2 is back" lab heal
 check_until 60 "three of three voters, one active server" voters_are n2 3
 check "both say the same" ask n2 '.server.active == "n3"' status
 
-table
-done_testing
+job_end

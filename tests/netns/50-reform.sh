@@ -37,7 +37,7 @@ policy_is() { ask "$1" ".policy.version == $2" status; }
 generation_is() { ask "$1" ".cluster.generation == $2" status; }
 newcomer_token() { on n3 dsi-admin join-token "$1" --voter --stdout --operator /root/operator.key >"$JOB_LOG/token.again"; }
 votes_not() { # NODE NAME: NODE's log has NAME as a member without a vote
-	ask "$1" "[.nodes[] | select(.name == \"$2\" and .status == \"bound\") | .roles | contains([\"voter\"])] == [false]" nodes
+	ask "$1" "[.nodes[] | select(.name == \"$2\" and .status == \"bound\") | .roles | contains([\"voter\"])] == [false]" node list
 }
 same_log() { # NODE NODE: one history
 	local a b
@@ -117,7 +117,7 @@ row "one of two voters is thrown out: suspended, then final by a reform"
 check "revoke-node n1 suspends, and prints the reform" suspends_only n3 n1
 check "n1's messages are refused" \
 	wait_until 30 ask n3 '.refused_messages["sender revoked, removed or suspended"] > 0' counters
-check "nothing can be decided" ask n3 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 0' nodes
+check "nothing can be decided" ask n3 '[.nodes[] | select(.name == "n1" and .status == "revoked")] | length == 0' node list
 check "taken back by its operator" admin n3 withdraw n1 --operator /root/operator.key
 check_until 60 "two of two voters again" voters_are n3 2
 check "a push, by both" push_from n3 withdrawn
@@ -127,7 +127,7 @@ check "n1 cannot be a voter of the new generation" refused_with n3 "n1 was throw
 check "reform" reform_on n3 /root/root.key --voters n3
 check_until 60 "n3 is active, in generation 4" active_is n3 n3
 check "n1 is revoked, for the operator's reason" \
-	ask n3 '[.nodes[] | select(.name == "n1" and .status == "revoked" and .reason == "caught")] | length == 1' nodes
+	ask n3 '[.nodes[] | select(.name == "n1" and .status == "revoked" and .reason == "caught")] | length == 1' node list
 check_until 60 "n2 follows" generation_is n2 4
 check "n1 does not learn it: nobody speaks with it" generation_is n1 3
 check "n1's dsid stops" on n1 sh -c 'pkill -x dsid; while pgrep -x dsid; do sleep 0.1; done; true'

@@ -40,6 +40,25 @@ START_TEST(replayed_verdict)
 }
 END_TEST
 
+/* A server dates the verdict past its expiry. Applying is a pure function, so it would count as expired everywhere: the
+ * date is judged before, by everybody's own clock, and such an entry is never acknowledged (sim: dated by a liar). */
+START_TEST(voided_by_its_date)
+{
+	struct world *w = w_three();
+	struct blob body = w_body(w, w_verdict(w, "vera", 3), 0, NULL);
+	u64 now = w->now;
+	struct entry e;
+
+	w->now = now + 700000;
+	w_entry(w, &e, ENTRY_VERDICT, body.p, body.n);
+	ck_assert_int_eq(state_verify_entry(w->s, &e, &w->err), 0); /* all else is in order */
+	ck_assert(!state_timely(e.wall_ms, now, now));
+	ck_assert_int_eq(w_apply(w, &e), -DSI_EEXPIRED); /* this is what acknowledging it would lead to */
+	ck_assert(state_nid_live(w->s, 3));
+	w_free(w);
+}
+END_TEST
+
 START_TEST(key_for_the_target)
 {
 	struct world *w = w_three();
@@ -208,6 +227,7 @@ int main(void)
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, replayed_verdict);
+	tcase_add_test(t, voided_by_its_date);
 	tcase_add_test(t, key_for_the_target);
 	tcase_add_test(t, wraps_mangled);
 	tcase_add_test(t, target_orders_on);

@@ -214,6 +214,20 @@ static void f_wipe(struct churn *k)
 		cluster_boot(k->c, nid);
 }
 
+/* One manager at a time lives in another hour. */
+static void f_clock(struct churn *k)
+{
+	u32 nid = any_nid(k);
+
+	for (u32 i = 1; i <= k->c->cfg.nodes; i++)
+		cluster_clock(k->c, i, ROLE_MANAGER, i != nid ? 0 : sim_chance(k->s, 50) ? -3600000 : 3600000);
+}
+
+static void f_yield(struct churn *k)
+{
+	cluster_yield(k->c, cluster_active(k->c));
+}
+
 static const struct {
 	u32 weight;
 	const char *name;
@@ -225,6 +239,7 @@ static const struct {
 	{ 6, "restart manager", f_restart_manager }, { 4, "pause", f_pause }, { 5, "resume", f_resume },
 	{ 4, "silence", f_silence }, { 6, "replay", f_replay }, { 4, "lag", f_lag }, { 3, "slow disk", f_slow_disk },
 	{ 3, "disk fails", f_disk_fails }, { 4, "wipe", f_wipe },
+	{ 5, "yield", f_yield }, { 3, "clock", f_clock },
 };
 
 static void fault(struct churn *k)

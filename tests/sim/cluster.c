@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gcs/state.h"
 #include "lib/err.h"
 
+#define URGENT_DEPOSE 0x80000000u /* else a verdict */
 enum { APP_MAX = 96, ROLES = 2, QUEUE_MAX = 4096, NID_MAX = C_NODES + 1, GENERATIONS = 4 };
 
 bool cluster_trace;
@@ -80,6 +82,8 @@ struct proc {
 	bool active;
 	u64 active_term;
 	bool stepping, hung, hint_armed, hint_due, looking;
+	int64_t clock_ms; /* how wrong its clock is; survives the process */
+	u64 last_wall_ms; /* date of the last entry that it knows committed */
 };
 
 struct cluster {
@@ -100,6 +104,11 @@ struct cluster {
 static struct order_check *check_of(const struct proc *p)
 {
 	return p->disk.generation > 1 ? p->c->later[p->disk.generation] : p->c->check;
+}
+
+static u64 wall_ms(const struct proc *p)
+{
+	return 1700000000000ull + sim_now(p->c->s) / MS + (u64)p->clock_ms;
 }
 
 static u32 role_at(enum msg_role role)
@@ -398,6 +407,13 @@ static bool env_verify_entry(void *ctx, const struct entry *e)
 	return e->type != ENTRY_TERM || term_verify(p, e);
 }
 
+static bool env_timely(void *ctx, const struct entry *e)
+{
+	struct proc *p = ctx;
+
+	return state_timely(e->wall_ms, wall_ms(p), p->last_wall_ms);
+}
+
 static bool env_changes_voters(void *ctx, const struct entry *e)
 {
 	struct body b;
@@ -415,8 +431,12 @@ static void env_urgent(void *ctx, struct blobs *ret)
 	ret->v = v;
 	ret->n = 0;
 	for (u32 i = 1; i < 64; i++)
-		if ((p->disk.suspended >> i & 1) && !app_has(p, APP_DEAD, i, p->watch.commit)) {
-			nid[ret->n] = i;
+		for (u32 depose = 0; depose < 2; depose++) {
+			u64 set = depose ? p->disk.deposed : p->disk.suspended;
+
+			if (!(set >> i & 1) || app_has(p, depose ? APP_DEPOSED : APP_DEAD, i, p->watch.commit) || ret->n == 64)
+				continue;
+			nid[ret->n] = i | (depose ? URGENT_DEPOSE : 0);
 			v[ret->n] = (struct blob){ (const u8 *)&nid[ret->n], sizeof(u32) };
 			ret->n++;
 		}
@@ -571,12 +591,24 @@ static void do_delivered(struct proc *p, const struct order_action *a)
 		p->disk.deposed |= 1ull << b.target;
 }
 
+static void urgent_take(struct proc *p, u32 what)
+{
+	u32 nid = what & ~URGENT_DEPOSE;
+
+	if (!(what & URGENT_DEPOSE))
+		suspend(p, nid);
+	else if (nid < 64 && !(p->disk.deposed >> nid & 1)) {
+		trace(p, "deposes %u", nid);
+		p->disk.deposed |= 1ull << nid;
+	}
+}
+
 static void do_urgent(struct proc *p, const struct order_action *a)
 {
 	u32 nid;
 
 	memcpy(&nid, a->u.delivered.p, sizeof(nid));
-	suspend(p, nid);
+	urgent_take(p, nid);
 }
 
 static void hint_write(void *ctx, u64 arg)
@@ -621,6 +653,7 @@ static void do_commit(struct proc *p, const struct order_action *a)
 
 		if (!s)
 			fail(p->c, "commits what it does not have");
+		p->last_wall_ms = s->e.wall_ms;
 		order_check_commit(check_of(p), &p->watch, entries_at(&p->log, a->u.commit.index)->e.term, i, &s->e, on_majority, p);
 	}
 	dop_push(p, DOP_HINT, a->u.commit.index, NULL);
@@ -727,8 +760,8 @@ struct making {
 static int propose(struct proc *p, u16 type, const void *body, size_t n, u64 *ret)
 {
 	struct order_actions acts;
-	struct entry e = { .type = type, .author_role = ROLE_SERVER, .author_nid = p->nid,
-			   .generation = p->disk.generation, .body = body, .body_len = n, .wall_ms = sim_now(p->c->s) / MS };
+	struct entry e = { .type = type, .author_role = ROLE_SERVER, .author_nid = p->nid, .generation = p->disk.generation, .body = body,
+			   .body_len = n, .wall_ms = wall_ms(p) };
 	struct sent *s;
 	struct body b;
 	int rc = order_next(p->o, &e.term, &e.index, e.prev);
@@ -1042,7 +1075,8 @@ void cluster_start(struct cluster *c, u32 nid, enum msg_role role)
 	struct order_env env = { .ctx = p, .voters = env_voters, .server_rank = env_server_rank, .nid_dead = env_nid_dead,
 				 .bodies_present = env_bodies_present, .read_entry = env_read_entry,
 				 .verify_entry = env_verify_entry, .verify_promise = env_verify_promise,
-				 .term_promises = env_term_promises, .changes_voters = env_changes_voters, .urgent = env_urgent };
+				 .term_promises = env_term_promises, .changes_voters = env_changes_voters, .urgent = env_urgent,
+				 .timely = env_timely };
 	struct order_config cfg = { .nid = nid, .role = role, .generation = p->disk.generation, .open_wait_ns = 50 * MS, .heartbeat_ns = 200 * MS };
 	struct sent *tail;
 
@@ -1050,6 +1084,7 @@ void cluster_start(struct cluster *c, u32 nid, enum msg_role role)
 		return;
 	entries_copy(&p->log, &p->disk.log);
 	p->n_app = 0;
+	p->last_wall_ms = 0;
 	for (u64 i = 1; i <= p->log.n; i++)
 		app_add(p, p->log.v[i - 1]);
 	tail = entries_at(&p->log, p->log.n);
@@ -1150,6 +1185,11 @@ void cluster_disk_fails(struct cluster *c, u32 nid, u32 count)
 	c->proc[0][nid]->fail_syncs = count;
 }
 
+void cluster_clock(struct cluster *c, u32 nid, enum msg_role role, int64_t ms)
+{
+	c->proc[role_at(role)][nid]->clock_ms = ms;
+}
+
 void cluster_no_fetch(struct cluster *c, bool on)
 {
 	c->no_fetch = on;
@@ -1162,6 +1202,7 @@ void cluster_calm(struct cluster *c)
 	for (u32 r = 0; r < ROLES; r++)
 		for (u32 i = 1; i <= c->cfg.nodes; i++)
 			if (c->proc[r][i]) {
+				c->proc[r][i]->clock_ms = 0;
 				c->proc[r][i]->fsync_ns = c->cfg.fsync_ns;
 				c->proc[r][i]->fail_syncs = 0;
 			}
@@ -1328,6 +1369,29 @@ int cluster_propose(struct cluster *c, u32 nid, u16 type, u32 target, bool with_
 		wbuf_u32(&w, set.nid[i]);
 	wbuf_u64(&w, c->random_body++);
 	return propose(p, type, buf, w.len, ret);
+}
+
+void cluster_urgent(struct cluster *c, u32 nid, u16 type, u32 target)
+{
+	struct proc *p = cluster_proc(c, nid, ROLE_MANAGER);
+
+	if (type == ENTRY_VERDICT && target < 64)
+		c->dead |= 1ull << target;
+	urgent_take(p, target | (type == ENTRY_DEPOSE ? URGENT_DEPOSE : 0));
+	recheck(p);
+}
+
+int cluster_yield(struct cluster *c, u32 nid)
+{
+	struct proc *p = cluster_proc(c, nid, ROLE_SERVER);
+	struct order_actions acts;
+	int rc = p && !p->hung ? order_yield(p->o, sim_now(c->s), &acts) : -DSI_EROLE;
+
+	if (!rc) {
+		trace(p, "YIELD");
+		run(p, &acts);
+	}
+	return rc;
 }
 
 bool cluster_committed(struct cluster *c, u64 index)

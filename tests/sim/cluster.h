@@ -51,6 +51,7 @@ void cluster_wipe(struct cluster *c, u32 nid); /* while down: an older image of 
 void cluster_split(struct cluster *c, const u32 *side /* [nodes] */);
 void cluster_fsync(struct cluster *c, u32 nid, u64 ns);
 void cluster_disk_fails(struct cluster *c, u32 nid, u32 count); /* the next syncs of its manager fail */
+void cluster_clock(struct cluster *c, u32 nid, enum msg_role role, int64_t ms); /* wrong by so much, until calm */
 void cluster_no_fetch(struct cluster *c, bool on);
 
 /* Root's word, on entry base of the log of nid's manager: a new generation with these voters. Returns its index. Others
@@ -64,6 +65,9 @@ u32 cluster_active(struct cluster *c); /* NID of a server that says it is active
 
 /* Order an entry through the server on nid; 0: index in *ret. target: NID for voter changes and verdicts. */
 int cluster_propose(struct cluster *c, u32 nid, u16 type, u32 target, bool with_body, u64 *ret);
+/* A verdict or deposition comes to the manager on nid by the direct leg: no ring, no view needed. */
+void cluster_urgent(struct cluster *c, u32 nid, u16 type, u32 target);
+int cluster_yield(struct cluster *c, u32 nid); /* the active server on nid gives the lead away */
 /* Every running, living manager of the majority has committed up to index. */
 bool cluster_committed(struct cluster *c, u64 index);
 u64 cluster_digest(struct cluster *c); /* of everything: equal for equal runs */

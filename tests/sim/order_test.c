@@ -146,6 +146,117 @@ static void server_killed(void)
 	cluster_free(c);
 }
 
+/* Planned hand-over under load: one new term, by the next; nothing that was committed is lost, nothing comes back by
+ * itself, and it can be handed back. */
+static void handed_over(struct cluster *c, u32 from, u32 to)
+{
+	u64 term = proc_status(c, from, ROLE_SERVER).term, t, index = 0, last = 0;
+	u32 terms = cluster_messages(c, MSG_OPEN);
+
+	for (int i = 0; i < 20; i++) {
+		index = order_one(c, ENTRY_POLICY, 0, false);
+		cluster_run(c, MS / 2);
+	}
+	t = sim_now(cluster_sim(c));
+	last = order_check_committed(cluster_check(c)); /* acknowledged by now; order_check sees to all of it */
+	CHECK(!cluster_yield(c, from), "not taken");
+	while (cluster_active(c) == from) { /* the load goes on until the server itself says no */
+		cluster_propose(c, from, ENTRY_POLICY, 0, false, &index);
+		cluster_run(c, MS / 10);
+	}
+	CHECK(cluster_until(c, is_active, to, 100 * MS), "no hand-over within 100 ms");
+	CHECK(sim_now(cluster_sim(c)) - t <= 20 * MS, "took %llu us", (unsigned long long)(sim_now(cluster_sim(c)) - t) / 1000);
+	CHECK(proc_status(c, to, ROLE_SERVER).term == term + 1, "more than one new term");
+	CHECK(cluster_messages(c, MSG_OPEN) == terms + 1, "more than one opening");
+	CHECK(c->proc[0][3]->log.n >= last, "log is shorter than what was acknowledged");
+	commit_one(c);
+	cluster_run(c, opening_ns(c));
+	CHECK(cluster_active(c) == to && proc_status(c, to, ROLE_SERVER).term == term + 1, "it did not stay");
+}
+
+static void planned_failover(void)
+{
+	struct cluster *c = start(3, 3, 2);
+
+	CHECK(cluster_yield(c, 2) == -DSI_EROLE, "a standby yields");
+	handed_over(c, 1, 2);
+	cluster_kill(c, 3, ROLE_MANAGER); /* no automatic fail-back, in a later view either */
+	cluster_start(c, 3, ROLE_MANAGER);
+	cluster_run(c, opening_ns(c));
+	CHECK(cluster_active(c) == 2, "failed back to %u", cluster_active(c));
+	handed_over(c, 2, 1);
+	handed_over(c, 1, 2);
+	cluster_kill(c, 1, ROLE_SERVER);
+	cluster_run(c, opening_ns(c));
+	CHECK(cluster_yield(c, 2) == -DSI_ENOTSAFE, "the only server yields");
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* A lying server dates an entry a day ahead, so that what it carries has expired when it is applied: no disk of an
+ * honest voter has it, and the next server's log does not. Nor a day back, so that what has expired counts. */
+static void dated_by_a_liar(void)
+{
+	for (int day = -1; day <= 1; day += 2) {
+		struct cluster *c = start(3, 3, 2);
+		u64 lie, index;
+
+		commit_one(c);
+		cluster_clock(c, 1, ROLE_SERVER, day * 86400000ll);
+		lie = order_one(c, ENTRY_POLICY, 0, false);
+		cluster_run(c, 3000 * MS);
+		for (u32 i = 1; i <= 3; i++)
+			CHECK(proc_commit(c, i) < lie && c->proc[0][i]->log.n < lie, "manager %u has what is dated %d days off", i, day);
+		CHECK(proc_status(c, 2, ROLE_MANAGER).live, "a lie about time ends the view");
+		CHECK(!cluster_yield(c, 1), "cannot be handed over");
+		CHECK(cluster_until(c, is_active, 2, 500 * MS), "no other server");
+		index = order_one(c, ENTRY_VERDICT, 3, false);
+		CHECK(cluster_until(c, is_committed, index, 500 * MS), "the verdict is not final");
+		cluster_free(c);
+	}
+}
+
+/* Whoever has the wrong clock itself lags by a beat and follows what the others committed; it blocks nobody, and its
+ * disk counts again when the clock is right. */
+static void wrong_clock_follows(void)
+{
+	for (int hour = -1; hour <= 1; hour += 2) {
+		struct cluster *c = start(3, 3, 2);
+		u64 index = 0;
+
+		cluster_clock(c, 3, ROLE_MANAGER, hour * 3600000ll);
+		for (int i = 0; i < 20; i++) {
+			u64 t = sim_now(cluster_sim(c));
+
+			index = order_one(c, ENTRY_POLICY, 0, false);
+			while (proc_commit(c, 1) < index && sim_now(cluster_sim(c)) < t + 500 * MS)
+				sim_step(cluster_sim(c));
+			CHECK(sim_now(cluster_sim(c)) - t < 20 * MS, "one wrong clock slows the others");
+		}
+		CHECK(cluster_until(c, is_committed, index, 1500 * MS), "does not follow");
+		CHECK(proc_status(c, 3, ROLE_MANAGER).live, "not live");
+		cluster_calm(c);
+		cluster_crash(c, 2); /* now its disk is needed */
+		cluster_run(c, opening_ns(c));
+		CHECK(cluster_active(c) == 1, "no server");
+		commit_one(c);
+		cluster_free(c);
+	}
+}
+
+/* A server with a wrong clock gets no term, the next after it does. */
+static void wrong_clock_leads_nobody(void)
+{
+	struct cluster *c = start(5, 5, 3);
+
+	commit_one(c);
+	cluster_clock(c, 2, ROLE_SERVER, 3600000);
+	cluster_kill(c, 1, ROLE_SERVER);
+	CHECK(cluster_until(c, is_active, 3, 30000 * MS), "nobody leads");
+	commit_one(c);
+	cluster_free(c);
+}
+
 /* Rule 1: a message delivered to yourself is not committed. Rule 2: nor does the quorate flag make it so. Many
  * partitions, until enough of them showed a cut-off sender its own entry. */
 static bool self_delivery(u64 seed)
@@ -541,6 +652,59 @@ static void deposed_at_delivery(void)
 	cluster_free(c);
 }
 
+/* The second path of a deposition: one manager is told over the direct leg, the active server withholds it. Its STATE
+ * tells the others, and the next server leads, without any membership change. */
+static void deposed_by_the_second_path(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 t;
+
+	commit_one(c);
+	t = sim_now(cluster_sim(c));
+	cluster_urgent(c, 3, ENTRY_DEPOSE, 1);
+	CHECK(cluster_until(c, is_active, 2, 500 * MS), "deposed server still leads");
+	CHECK(sim_now(cluster_sim(c)) - t < 50 * MS, "took %llu ms", (unsigned long long)(sim_now(cluster_sim(c)) - t) / MS);
+	CHECK(cluster_propose(c, 1, ENTRY_POLICY, 0, false, NULL) == -DSI_EROLE, "deposed server orders");
+	commit_one(c);
+	cluster_free(c);
+}
+
+/* The same on the node of the active server: a verdict that it withholds. */
+static void verdict_on_the_server_by_the_second_path(void)
+{
+	struct cluster *c = start(3, 3, 2);
+	u64 index;
+
+	cluster_urgent(c, 2, ENTRY_VERDICT, 1);
+	cluster_urgent(c, 3, ENTRY_VERDICT, 1);
+	CHECK(cluster_until(c, is_active, 2, 500 * MS), "the server under verdict still leads");
+	index = order_one(c, ENTRY_VERDICT, 1, false);
+	CHECK(cluster_until(c, is_committed, index, 500 * MS), "not final");
+	cluster_free(c);
+}
+
+/* A member alone, its view not open, suspends at once; when it is back, everybody does, and the verdict becomes final. */
+static void minority_suspends(void)
+{
+	struct cluster *c = start(5, 5, 2);
+	u64 index;
+
+	split(c, 1u << 3);
+	cluster_run(c, 2 * opening_ns(c));
+	CHECK(!proc_status(c, 4, ROLE_MANAGER).live, "a minority of one is live");
+	cluster_urgent(c, 4, ENTRY_VERDICT, 5);
+	CHECK(nid_dead(c->proc[0][4], 5), "not suspended where it was told");
+	commit_one_at(c, 1);
+	CHECK(!nid_dead(c->proc[0][1], 5), "the others cannot know yet");
+	sim_heal(cluster_sim(c));
+	cluster_run(c, 2 * opening_ns(c));
+	for (u32 i = 1; i <= 4; i++)
+		CHECK(nid_dead(c->proc[0][i], 5), "manager %u was not told by STATE", i);
+	index = order_one(c, ENTRY_VERDICT, 5, false);
+	CHECK(cluster_until(c, is_committed, index, 500 * MS), "not final");
+	cluster_free(c);
+}
+
 /* A verdict that was delivered and not committed is carried by STATE.urgent to those who never saw it. */
 static void urgent_reaches_the_others(void)
 {
@@ -758,6 +922,10 @@ static const struct {
 	{ "one voter", one_voter },
 	{ "verdict: message rounds", verdict_rounds },
 	{ "active server killed", server_killed },
+	{ "planned failover", planned_failover },
+	{ "dated by a liar", dated_by_a_liar },
+	{ "wrong clock follows", wrong_clock_follows },
+	{ "wrong clock leads nobody", wrong_clock_leads_nobody },
 	{ "rule 1, 2: self-delivery is not commit", rule_1_self_delivery_is_not_commit },
 	{ "minority commits nothing", minority_commits_nothing },
 	{ "rule 3: silent ring", rule_3_silent_ring },
@@ -778,6 +946,9 @@ static const struct {
 	{ "verdict on a voter", verdict_on_voter },
 	{ "deposed at delivery", deposed_at_delivery },
 	{ "urgent verdicts travel with STATE", urgent_reaches_the_others },
+	{ "second path: deposition", deposed_by_the_second_path },
+	{ "second path: verdict on the server", verdict_on_the_server_by_the_second_path },
+	{ "second path: a minority suspends", minority_suspends },
 	{ "silent server", silent_server },
 	{ "disk full on a minority", disk_full_on_a_minority },
 	{ "disk full on the leader", disk_full_on_the_leader },

@@ -47,16 +47,12 @@ struct fixture_keys {
 	char path[64];
 };
 
-/* A key file, and a real key service process on it. */
-static inline void fixture_keys_start(struct fixture_keys *k, enum keyfile_kind kind)
+/* A real key service process on the key file at k->path. */
+static inline void fixture_keys_serve(struct fixture_keys *k, enum keyfile_kind kind)
 {
-	struct keyfile_pub pub;
 	struct err e = { 0 };
 	int sv[2], fd;
 
-	snprintf(k->path, sizeof(k->path), "/tmp/dsi-test-key.%d.%p", (int)getpid(), (void *)k);
-	unlink(k->path);
-	MUST(keyfile_create(k->path, kind, &pub, &e) == 0);
 	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) == 0);
 	fd = open(k->path, O_RDONLY | O_CLOEXEC);
 	MUST(fd >= 0);
@@ -74,6 +70,18 @@ static inline void fixture_keys_start(struct fixture_keys *k, enum keyfile_kind 
 	close(fd);
 	close(sv[1]);
 	MUST(keys_open(&k->keys, sv[0], &e) == 0);
+}
+
+/* The same on a fresh key file. */
+static inline void fixture_keys_start(struct fixture_keys *k, enum keyfile_kind kind)
+{
+	struct keyfile_pub pub;
+	struct err e = { 0 };
+
+	snprintf(k->path, sizeof(k->path), "/tmp/dsi-test-key.%d.%p", (int)getpid(), (void *)k);
+	unlink(k->path);
+	MUST(keyfile_create(k->path, kind, &pub, &e) == 0);
+	fixture_keys_serve(k, kind);
 	MUST(memcmp(k->keys.pub.sign, pub.sign, sizeof(pub.sign)) == 0);
 }
 

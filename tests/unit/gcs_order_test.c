@@ -299,6 +299,58 @@ START_TEST(opens_and_acknowledges)
 }
 END_TEST
 
+/* Only the leader's own word, about its own term, and only where somebody can follow. */
+START_TEST(yield_is_the_leaders_word)
+{
+	struct body_yield b = { .term = 1 };
+
+	term_one();
+	ack(1, 1, 2, made.hash);
+	ack(2, 1, 2, made.hash);
+	did.state = did.open = false;
+	say(2, ROLE_SERVER, MSG_YIELD, &b); /* the standby speaks for it */
+	say(1, ROLE_MANAGER, MSG_YIELD, &b);
+	b.term = 2;
+	say(1, ROLE_SERVER, MSG_YIELD, &b);
+	ck_assert(!did.state && !did.open);
+	b.term = 1;
+	server_deposed = true; /* nobody to follow */
+	say(1, ROLE_SERVER, MSG_YIELD, &b);
+	server_deposed = false;
+	did.state = false;
+	for (u32 i = 1; i <= 3; i++)
+		state(i, 1, 1, 2, made.hash);
+	open_by(2, 2, 1, 1, 2, 3);
+	ck_assert_uint_eq(status().term, 2);
+	did.state = did.open = false;
+	b.term = 2; /* a leader whose TERM is not here yet has nothing to give */
+	say(1, ROLE_SERVER, MSG_YIELD, &b);
+	ck_assert(!did.state && !did.open);
+}
+END_TEST
+
+START_TEST(yield_opens_again_for_the_next)
+{
+	struct body_yield b = { .term = 1 };
+
+	term_one();
+	ack(1, 1, 2, made.hash);
+	ack(2, 1, 2, made.hash);
+	did.state = did.open = false;
+	say(1, ROLE_SERVER, MSG_YIELD, &b);
+	ck_assert(did.state);
+	for (u32 i = 1; i <= 3; i++)
+		state(i, 1, 1, 2, made.hash);
+	ck_assert(did.open); /* ours is the best tail, the lowest number */
+	open_by(1, 2, 2, 1, 2, 3);
+	ck_assert_uint_eq(status().term, 2);
+	did.state = did.open = false;
+	b.term = 2;
+	say(1, ROLE_SERVER, MSG_YIELD, &b); /* it leads no more: its word is nothing */
+	ck_assert(!did.state && !did.open);
+}
+END_TEST
+
 START_TEST(nothing_is_sent_below_quorum)
 {
 	struct gcs_view v = view;
@@ -699,6 +751,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, begin, end);
 	tcase_add_test(t, opens_and_acknowledges);
+	tcase_add_test(t, yield_is_the_leaders_word);
+	tcase_add_test(t, yield_opens_again_for_the_next);
 	tcase_add_test(t, nothing_is_sent_below_quorum);
 	tcase_add_test(t, open_is_recomputed);
 	tcase_add_test(t, a_term_is_promised_once);

@@ -57,6 +57,50 @@ START_TEST(entries_come_in_order)
 }
 END_TEST
 
+START_TEST(suspension_ends_by_itself)
+{
+	struct world *w = w_three();
+	u64 until = w->now + 5000;
+
+	ck_assert_int_eq(w_order(w, w_verdict_until(w, "vera", 3, until)), 0);
+	ck_assert_int_eq(state_node(w->s, 3)->status, NODE_SUSPENDED);
+	ck_assert(!state_suspension_over(w->s, until - 1) && state_suspension_over(w->s, until));
+	w->now = until - 1;
+	ck_assert_int_eq(w_put(w, ENTRY_NOP, (struct blob){ 0 }), 0);
+	ck_assert_int_eq(state_node(w->s, 3)->status, NODE_SUSPENDED);
+	w->now = until;
+	ck_assert_int_eq(w_put(w, ENTRY_NOP, (struct blob){ 0 }), 0);
+	ck_assert_int_eq(state_node(w->s, 3)->status, NODE_BOUND);
+	ck_assert_uint_eq(w->res.changed, CHANGED_VERDICT | CHANGED_NODES | CHANGED_SERVERS);
+	ck_assert_str_eq(state_node(w->s, 3)->reason, "");
+	ck_assert(state_learner(w->s, 3)); /* its vote comes by an entry of its own */
+	ck_assert_uint_eq(w->s->server_order[w->s->n_server - 1], 3);
+	ck_assert(!state_suspension_over(w->s, until + 1000));
+	/* a revocation has no end, whatever the time */
+	ck_assert_int_eq(w_order(w, w_verdict(w, "vera", 3)), 0);
+	w->now += 86400000;
+	ck_assert_int_eq(w_put(w, ENTRY_NOP, (struct blob){ 0 }), 0);
+	ck_assert_int_eq(state_node(w->s, 3)->status, NODE_REVOKED);
+	w_free(w);
+}
+END_TEST
+
+START_TEST(dates_are_bounded)
+{
+	const u64 now = 1700000000000, skew = LIM_SKEW_MS;
+
+	ck_assert(state_timely(now, now, now));
+	ck_assert(state_timely(now + skew, now, now) && !state_timely(now + skew + 1, now, now));
+	ck_assert(state_timely(now - skew, now, now) && !state_timely(now - skew - 1, now, now));
+	ck_assert(!state_timely(UINT64_MAX, now, now) && !state_timely(0, now, now));
+	/* a tail of long ago, found after the cluster was off for a year: behind our clock, not behind the log */
+	ck_assert(state_timely(now - 31536000000, now, now - 31536000000));
+	/* the log's last date is itself from the future: clocks were set right, the cluster goes on */
+	ck_assert(state_timely(now, now, now + 31536000000));
+	ck_assert(state_timely(now, now, 0)); /* nothing committed yet */
+}
+END_TEST
+
 START_TEST(policy_versions)
 {
 	struct world *w = w_three();
@@ -1033,6 +1077,8 @@ int main(void)
 	tcase_set_timeout(r, 120);
 	tcase_add_test(t, genesis_state);
 	tcase_add_test(t, entries_come_in_order);
+	tcase_add_test(t, suspension_ends_by_itself);
+	tcase_add_test(t, dates_are_bounded);
 	tcase_add_test(t, policy_versions);
 	tcase_add_test(t, history_is_bounded);
 	tcase_add_test(t, confirm_within);
