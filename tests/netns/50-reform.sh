@@ -166,5 +166,4 @@ check "and started" service_start n3 dsid dsi-ss
 check_until 60 "n3 is active in the generation it was in" active_is n3 n3
 check "which is 6" generation_is n3 6
 
-table
-done_testing
+job_end
