@@ -147,7 +147,7 @@ install: all
 		$(DESTDIR)$(SYSCONFDIR)/corosync/uidgid.d $(DESTDIR)$(PREFIX)/share/man/man5 \
 		$(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/man/man8 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	$(INSTALL) -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/dsi
+	[ -d $(DESTDIR)$(SYSCONFDIR)/dsi ] || $(INSTALL) -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/dsi # never touched again: it is guarded
 	for p in $(PROGRAMS); do $(INSTALL) -m 0755 $$p $(DESTDIR)$(PREFIX)/sbin/; done
 	if [ -f lab/dsi-lab ]; then $(INSTALL) -d $(DESTDIR)$(PREFIX)/share/dsi/lab && cp -a lab/. $(DESTDIR)$(PREFIX)/share/dsi/lab/ && \
 		ln -sf ../share/dsi/lab/dsi-lab $(DESTDIR)$(PREFIX)/sbin/dsi-lab; fi

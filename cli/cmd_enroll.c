@@ -7,6 +7,7 @@
  *
  * A lost answer: the keys stay on disk, and the next try finds them bound in the log.
  */
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,9 +21,10 @@
 #include "cli/nodefiles.h"
 #include "cli/render.h"
 #include "gcs/genesis.h"
+#include "gcs/ring_files.h"
 #include "gcs/token.h"
 
-enum { TIMEOUT_S = 60, ANSWER_MS = 15000, PAUSE_MS = 500, CONTACTS = 16 };
+enum { TIMEOUT_S = 60, ANSWER_MS = 15000, PAUSE_MS = 500, CONTACTS = 16, RING_S = 20 };
 
 struct enroll {
 	struct cli *c;
@@ -34,6 +36,7 @@ struct enroll {
 	bool sent;            /* from here on our keys may be bound */
 	u32 nid;
 	struct logcopy log;
+	char ring[512];       /* what became of corosync's files, for people */
 };
 
 /* ---- the token ---------------------------------------------------------------------------------------- */
@@ -245,13 +248,25 @@ static int try_all(struct enroll *s, u64 seconds, struct err *e)
 
 /* ---- leaving it on disk ------------------------------------------------------------------------------- */
 
+static bool listed(const char *const *list, u32 n, const char *address)
+{
+	for (u32 i = 0; i < n; i++)
+		if (!strcmp(list[i], address))
+			return true;
+	return false;
+}
+
+/* Those of the token too: the log came from one member, which may have left out whoever would contradict it. */
 static u32 find_peers(const struct enroll *s, const char *ret[LIM_VOTERS])
 {
 	const struct state *st = s->log.state;
 	u32 n = 0;
 
+	for (u32 i = 0; i < s->token.n_direct && n < LIM_VOTERS / 2; i++)
+		if (strcmp(s->token.direct[i], s->node.direct) && !listed(ret, n, s->token.direct[i]))
+			ret[n++] = s->token.direct[i];
 	for (u32 i = 0; i < st->n_node && n < LIM_VOTERS; i++)
-		if (st->node[i].nid != s->nid && state_nid_live(st, st->node[i].nid))
+		if (st->node[i].nid != s->nid && state_nid_live(st, st->node[i].nid) && !listed(ret, n, st->node[i].direct))
 			ret[n++] = st->node[i].direct;
 	return n;
 }
@@ -276,10 +291,130 @@ static int write_files(struct enroll *s, struct err *e)
 	return r;
 }
 
+/* ---- the ring: node list and key of a member ---------------------------------------------------------- */
+
+static void ring_say(struct enroll *s, const char *fmt, ...) DSI_PRINTF(2, 3);
+static void ring_say(struct enroll *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->ring, sizeof(s->ring), fmt, ap);
+	va_end(ap);
+}
+
+/* Below another root there is no corosync of ours to ask. */
+static void ring_use(struct enroll *s, const struct ring_done *d)
+{
+	char path[CLI_PATH];
+	struct err e = { 0 };
+	int r;
+
+	if (!cli_path(s->c, "/", path) || strcmp(path, "/"))
+		ring_say(s, "corosync's files written for %u nodes", d->after);
+	else if (d->old_nodeid && d->old_nodeid != d->nodeid)
+		ring_say(s,
+			 "corosync's files written; this node's number there changed from %u to %u: systemctl restart corosync",
+			 d->old_nodeid, d->nodeid);
+	else if (!d->changed)
+		ring_say(s, "corosync's files are as the cluster has them, %u nodes", d->after);
+	else if ((r = ring_reload(&e)) == 0)
+		ring_say(s, "corosync: node list (%u nodes) and key of the cluster taken, reloaded", d->after);
+	else if (r == -DSI_ENOTCONN)
+		ring_say(s,
+			 "corosync: node list (%u nodes) and key of the cluster taken; start it: "
+			 "systemctl enable --now corosync",
+			 d->after);
+	else
+		ring_say(s, "corosync's files written; %s", e.text);
+}
+
+/* Only from whom the log that we verified calls a member: what it gives decides who is on our ring. */
+static int ring_from(struct enroll *s, const char *address, struct err *e)
+{
+	char conf[CLI_PATH], key[CLI_PATH];
+	struct ring_files files = { .conf = conf, .key = key, .self = s->node.name };
+	struct direct_client *d = NULL;
+	struct direct_peer peer;
+	const struct state_node *n;
+	struct ring_gift gift;
+	struct ring_done done = { 0 };
+	u8 *p = NULL;
+	size_t len = 0;
+	int r;
+
+	if (!cli_path(s->c, RING_CONF_PATH, conf) || !cli_path(s->c, RING_KEY_PATH, key))
+		return err_set(e, -DSI_ELIMIT, "--root is too long");
+	r = direct_connect(&d, address, s->key, ANSWER_MS, &peer, e);
+	n = r == 0 ? state_node_keyed(s->log.state, peer.pub) : NULL;
+	if (r == 0 && (!n || memcmp(n->sign, peer.pub, CRYPTO_PUB) || !state_nid_live(s->log.state, n->nid)))
+		r = err_set(e, -DSI_EPEER, "%s: its key is no member's", address);
+	if (r == 0)
+		r = direct_request(d, DIRECT_RING, NULL, 0, &p, &len, e);
+	direct_close(d);
+	if (r == 0 && ring_gift_decode(&gift, p, len) < 0)
+		r = err_set(e, -DSI_EPEER, "%s: its answer is malformed", address);
+	if (r == 0) {
+		struct ring_job job = { .kind = RING_JOB_TAKE,
+					.conf = gift.conf,
+					.conf_len = gift.conf_len,
+					.key = gift.key,
+					.key_len = gift.key_len };
+
+		r = ring_files_do(&files, &job, &done, e);
+		if (r == -DSI_ENOENT)
+			r = e->code = -DSI_EAGAIN; /* not added yet */
+	}
+	if (r == 0)
+		ring_use(s, &done);
+	ring_done_fini(&done);
+	if (p)
+		crypto_wipe(p, len);
+	free(p);
+	return r;
+}
+
+/* The enrolment holds whatever comes of this. */
+static void take_ring(struct enroll *s)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000l };
+	const char *address[CONTACTS];
+	u32 n = contacts(s, address);
+	u64 until = cli_monotonic_ms() + RING_S * 1000;
+	char dir[CLI_PATH];
+	struct err e = { 0 }, first;
+	bool again;
+
+	if (cli_flag(s->c, "no-ring")) {
+		ring_say(s, "corosync left alone");
+		return;
+	}
+	if (!cli_path(s->c, RING_DIR, dir) || !files_exists(dir)) {
+		ring_say(s, "corosync is not installed: no " RING_DIR);
+		return;
+	}
+	do {
+		memset(&first, 0, sizeof(first));
+		again = false;
+		for (u32 i = 0; i < n; i++) {
+			int r = ring_from(s, address[i], &e);
+
+			if (r == 0)
+				return;
+			if (!first.code)
+				first = e;
+			again |= r == -DSI_EAGAIN || r == -DSI_ENOTCONN || r == -DSI_ETIMEDOUT;
+		}
+		nanosleep(&pause, NULL);
+	} while (again && cli_monotonic_ms() < until);
+	ring_say(s, "corosync's files not taken: %s", first.text);
+}
+
 static void render_enrolled(FILE *f, const json_t *doc)
 {
 	fprintf(f, "%s is node %lld of cluster %s (%s)\n", doc_str(doc, "node"), doc_int(doc, "nid"),
 		doc_str(doc, "cluster"), doc_str(doc, "roles"));
+	fprintf(f, "%s\n", doc_str(doc, "ring"));
 	fprintf(f, "Next: systemctl start dsid%s; dsi-admin status\n", strstr(doc_str(doc, "roles"), "server") ? " dsi-ss" : "");
 }
 
@@ -288,9 +423,11 @@ static int show(struct enroll *s)
 	char roles[64], id[33];
 
 	nodefiles_roles_text(s->node.roles, roles, sizeof(roles));
-	return cli_show(s->c, json_pack("{s:s, s:i, s:s, s:s, s:s}", "node", s->node.name, "nid", (int)s->nid, "cluster",
-					s->log.state->name, "id", crypto_hex(s->log.state->cluster, 16, id), "roles",
-					roles), render_enrolled);
+	return cli_show(s->c,
+			json_pack("{s:s, s:i, s:s, s:s, s:s, s:s}", "node", s->node.name, "nid", (int)s->nid, "cluster",
+				  s->log.state->name, "id", crypto_hex(s->log.state->cluster, 16, id), "roles", roles,
+				  "ring", s->ring),
+			render_enrolled);
 }
 
 /* --again: an ended membership makes room, unless its daemons still run. */
@@ -325,6 +462,8 @@ static int enroll(struct cli *c, struct enroll *s, struct err *e)
 		nodefiles_undo(&s->files);
 	if (r == 0)
 		r = write_files(s, e);
+	if (r == 0)
+		take_ring(s);
 	return r < 0 ? r : show(s);
 }
 

@@ -85,6 +85,8 @@ static void status_local(FILE *f, const json_t *doc)
 		fprintf(f, "remote trust for %lld.%lld s", lease / 1000, lease % 1000 / 100);
 	else
 		fprintf(f, "remote trust RUN OUT");
+	if (json_is_false(doc_at(local, "guard")) && !strcmp(doc_str(local, "mode"), "enforcing"))
+		fprintf(f, ", guard OFF");
 	if (doc_int(local, "events_lost"))
 		fprintf(f, ", %lld denial records lost", doc_int(local, "events_lost"));
 	fputc('\n', f);

@@ -33,6 +33,7 @@ OPTIONS(enroll_options) = {
 	{ "address", "HOST:PORT", "numeric address of this node's direct leg (required)" },
 	{ "addr", "IP", "further address of this node on the cluster's networks; may be repeated" },
 	{ "again", NULL, "put the files of an ended membership of this machine aside" },
+	{ "no-ring", NULL, "leave corosync.conf and authkey alone" },
 	{ "contact", "HOST:PORT", "member to enrol at, before those in the token; may be repeated" },
 	{ "timeout", "TIME", "how long to try (default 60s)" },
 	END,

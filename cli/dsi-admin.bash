@@ -24,7 +24,7 @@ _dsi_admin()
 	case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
 	"init "*) options+=" --cluster --node --address --addr --server --operator-name --add-operator --root-key --no-passphrase --passphrase-fd" ;;
 	"join-token "*) options+=" --voter --server --expires --out --stdout --operator --passphrase-fd --timeout" ;;
-	"enroll "*) options+=" --token --address --addr --again --contact --timeout" ;;
+	"enroll "*) options+=" --token --address --addr --again --no-ring --contact --timeout" ;;
 	"status "*) options+=" --server" ;;
 	"node promote") options+=" --reason --operator --passphrase-fd --timeout" ;;
 	"node demote") options+=" --reason --operator --passphrase-fd --timeout" ;;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gcs/ring_files.h"
 #include "lib/conf.h"
 #include "lib/ctl.h"
 
@@ -29,6 +30,9 @@ static const struct conf_key dsid_keys[] = {
 	  .help = "Corosync's UDP port: it carries no label and stays open to revoked nodes until they are expelled." },
 	{ "", "backend", CONF_ENUM, AT(backend), .choices = backend_names, .value = "corosync",
 	  .help = "Ordered leg: corosync, or local for one node without a cluster." },
+	{ "", "corosync-conf", CONF_STR, AT(corosync_conf), .value = RING_CONF_PATH,
+	  .help = "Corosync's configuration: its node list follows the log. The key below changes with it." },
+	{ "", "corosync-key", CONF_STR, AT(corosync_key), .value = RING_KEY_PATH, .help = "Corosync's key file." },
 	{ "", "event-rate", CONF_U32, AT(enforce_rate), .min = 1, .max = 100000, .value = "64",
 	  .help = "Refusals a second that the kernel reports for one subject." },
 	{ "", "log-level", CONF_ENUM, AT(log_level), .choices = level_names, .value = "info", .help = "Least important line logged." },

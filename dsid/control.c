@@ -28,12 +28,13 @@ static const struct status_input *input(struct engine *g, struct documents *d)
 	replica_status(g->replica, &d->order);
 	d->local = (struct status_local){
 		.mode = engine_mode(g), .policy = g->policy_enforced,
-		.detail = g->have_kernel && !g->kernel.can_enforce ? g->kernel.text : g->detail,
+		.detail = engine_detail(g), .guard = g->have_kernel && g->kernel.guard == DSI_GUARD_ON,
 		.lease_ms = g->lease_until > now ? (g->lease_until - now) / 1000000 : 0, .events_lost = denials_lost(g->denials),
 	};
 	d->in = (struct status_input){ .by = "dsid", .node = g->conf.node, .nid = replica_nid(g->replica),
 				       .state = replica_state(g->replica), .order = &d->order, .census = &g->census,
-				       .view = g->have_view ? &g->view : NULL, .local = &d->local };
+				       .view = g->have_view ? &g->view : NULL, .local = &d->local,
+				       .on_ring = ring_on(g->ring) };
 	replica_urgent_kept(g->replica, &d->in.verdicts);
 	return &d->in;
 }
@@ -161,7 +162,7 @@ static void on_stored(void *ctx, u64 value, int code)
 {
 	struct upload *u = ctx;
 
-	have(u->rq, code, code == -DSI_ENOSPC ? "no space left for the policy image" : NULL, u->data.len);
+	have(u->rq, code, code == -DSI_ENOSPC ? "no space left for the policy image: free some below " PATH_DSID_LOG : NULL, u->data.len);
 	upload_free(u);
 }
 

@@ -64,6 +64,9 @@ static void on_frame(void *ctx, u16 type, u32 id, const u8 *p, size_t n, int fd)
 			x->ops->kernel(x->ctx, &k);
 		}
 		break;
+	case UP_RING:
+		x->ops->ring(x->ctx, p, n);
+		break;
 	default:
 		x->ops->closed(x->ctx, "unknown frame from the monitor");
 	}

@@ -310,14 +310,39 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 		log_warning("entry %llu (%s) refused: %s", (unsigned long long)e->index, entry_type_name(e->type), r->text);
 	if (r->changed & (CHANGED_NODES | CHANGED_KEY | CHANGED_VERDICT))
 		g->nodes_dirty = true;
-	if (!live)
+	if (!live) {
+		ring_applied(g->ring, e, false);
 		return;
+	}
 	log_info("entry %llu committed: %s by node %u", (unsigned long long)e->index, entry_type_name(e->type), e->author_nid);
 	if (e->type == ENTRY_VERDICT && !r->code)
 		verdict_applied(g, e, r);
 	enrol_on_applied(g, e, r);
 	submit_on_applied(g, e, r);
+	ring_applied(g->ring, e, true);
 	engine_sync(g);
+}
+
+/* What was derived from the wrong state is derived again; the policy too, which is asked for as if it were new. */
+static void on_rebuilt(void *ctx, int code)
+{
+	struct engine *g = ctx;
+
+	g->lagging = code || replica_state(g->replica)->policy.version ? -DSI_EDIVERGED : 0;
+	snprintf(g->detail, sizeof(g->detail), "%s", code ? "state contradicts the majority's, stopped: see the log" :
+							    "state was not the majority's, made anew");
+	g->nodes_dirty = true;
+	g->policy_asked = 0;
+	report_send(g);
+	if (!code)
+		engine_sync(g);
+}
+
+static void on_verdict_key(void *ctx, const struct entry *e, const u8 key[CRYPTO_KEY])
+{
+	struct engine *g = ctx;
+
+	ring_verdict_key(g->ring, e, key);
 }
 
 static void on_suspended(void *ctx, u32 nid, const struct statement *st)
@@ -367,6 +392,9 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 	case MSG_VERDICTACK:
 		submit_on_verdictack(g, from->nid, body);
 		break;
+	case MSG_RING:
+		ring_message(g->ring, from->nid, body);
+		break;
 	case MSG_DENIALS:
 		denials_message(g->denials, from->nid, body);
 		break;
@@ -403,6 +431,7 @@ static void on_view(void *ctx, const struct gcs_view *v)
 	g->have_view = true;
 	log_info("view: %u members, %s", v->n, v->quorate ? "quorate" : "not quorate");
 	report_send(g);
+	ring_view(g->ring);
 }
 
 static void on_joined(void *ctx)
@@ -412,6 +441,7 @@ static void on_joined(void *ctx)
 	g->joined = true;
 	g->nodes_dirty = true;
 	engine_sync(g);
+	ring_joined(g->ring);
 	notify_status("joined");
 }
 
@@ -426,12 +456,16 @@ static void on_alarm(void *ctx, u32 severity, const char *kind, const char *text
 static void on_request(void *ctx, struct direct_request *rq, const struct direct_peer *peer, enum direct_kind kind,
 		       const u8 *p, size_t n)
 {
+	struct engine *g = ctx;
+
 	if (kind == DIRECT_ENROL)
 		enrol_request(ctx, rq, peer, p, n);
 	else if (kind == DIRECT_URGENT)
 		spread_request(ctx, rq, peer, p, n);
 	else if (kind == DIRECT_SUBMIT)
 		submit_foreign(ctx, rq, peer, p, n);
+	else if (kind == DIRECT_RING)
+		ring_request(g->ring, rq, peer, n);
 	else
 		direct_reply(rq, -DSI_EROLE, NULL, 0);
 }
@@ -444,8 +478,9 @@ static int make_backend(void *ctx, struct gcs_backend **ret, const struct gcs_ev
 }
 
 static const struct replica_ops replica_ops = {
-	.applied = on_applied, .suspended = on_suspended, .message = on_message, .lease = on_lease, .role = on_role,
-	.view = on_view, .joined = on_joined, .alarm = on_alarm, .request = on_request,
+	.applied = on_applied, .suspended = on_suspended, .rebuilt = on_rebuilt, .message = on_message, .lease = on_lease,
+	.role = on_role, .view = on_view, .joined = on_joined, .alarm = on_alarm, .request = on_request,
+	.verdict_key = on_verdict_key,
 };
 
 /* --- what the monitor tells ------------------------------------------------------------------------------- */
@@ -472,6 +507,13 @@ static void on_kernel(void *ctx, const struct monop_kernel *k)
 	engine_sync(g);
 }
 
+static void on_ring_answer(void *ctx, const u8 *p, size_t n)
+{
+	struct engine *g = ctx;
+
+	ring_answered(g->ring, p, n);
+}
+
 static void on_drained(void *ctx)
 {
 	struct engine *g = ctx;
@@ -488,7 +530,7 @@ static void on_closed(void *ctx, const char *why)
 }
 
 static const struct enforce_ops enforce_ops = {
-	.event = on_event, .kernel = on_kernel, .drained = on_drained, .closed = on_closed,
+	.event = on_event, .kernel = on_kernel, .drained = on_drained, .closed = on_closed, .ring = on_ring_answer,
 };
 
 /* --- life --------------------------------------------------------------------------------------------------- */
@@ -523,7 +565,8 @@ static int engine_open(struct engine *g, int monitor_fd, int keys_fd, struct err
 	g->enforce = enforce_new(g->loop, monitor_fd, &enforce_ops, g);
 	g->install = g->enforce ? install_new(g->enforce, g->conf.node, on_installed, g) : NULL;
 	g->report_timer = loop_timer_new(g->loop, on_report_timer, g);
-	if (!g->denials || !g->install || !g->report_timer)
+	g->ring = ring_side_new(g);
+	if (!g->denials || !g->install || !g->report_timer || !g->ring)
 		return err_set(e, -DSI_ENOMEM, "engine");
 	code = control_open(g, e);
 	return code ? code : replica_start(g->replica, e);
@@ -552,6 +595,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 	control_free(g);
 	install_free(g->install);
 	denials_free(g->denials);
+	ring_side_free(g->ring);
 	replica_free(g->replica);
 	enforce_free(g->enforce);
 	loop_free(g->loop);

@@ -13,6 +13,7 @@
 #include "dsid/acs/install.h"
 #include "dsid/conf.h"
 #include "dsid/enforce.h"
+#include "dsid/ring.h"
 #include "gcs/census.h"
 #include "gcs/replica.h"
 #include "lib/ipc.h"
@@ -53,12 +54,14 @@ struct engine {
 	struct spread *spreads;
 	struct enrolment *enrolments;
 	struct upload *uploads;
+	struct ring_side *ring;
 };
 
 /* engine.c */
 int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd); /* body of the process */
 void engine_sync(struct engine *g); /* bring the kernel up to the state, soon */
 u32 engine_mode(const struct engine *g); /* enum node_mode */
+const char *engine_detail(const struct engine *g); /* why this node does not enforce, or what is wrong; "" */
 void engine_isolate(struct engine *g, u32 nid, bool on); /* this node's kernel alone refuses that node */
 const char *engine_node_name(const struct engine *g, u32 nid);
 
@@ -68,13 +71,15 @@ void verdict_ack(struct engine *g, const u8 request[16], u32 target, u32 stage, 
 
 /* submit.c: the request table between local callers and the cluster */
 void submit_begin(struct engine *g, struct ipc_request *rq, const u8 *statement, size_t n, bool has_blob, u64 wait_ms);
-void submit_foreign(struct engine *g, struct direct_request *rq, const struct direct_peer *peer, const u8 *p, size_t n);
 void submit_on_submitted(struct engine *g, const struct body_submitted *m);
 void submit_on_applied(struct engine *g, const struct entry *e, const struct state_result *r);
 void submit_on_verdictack(struct engine *g, u32 nid, const struct body_verdictack *m);
 void submit_on_report(struct engine *g, u32 nid, const struct body_report *m);
 void submit_on_told(struct engine *g, const u8 request[16], u32 nid); /* nid suspended, said over the direct leg */
 void submit_free(struct engine *g);
+
+/* relay.c: a submission that another member hands in, whose ring is silent */
+void submit_foreign(struct engine *g, struct direct_request *rq, const struct direct_peer *peer, const u8 *p, size_t n);
 
 /* spread.c: the second path of a verdict or deposition, DESIGN 4. Tells every live member but its target, again until
  * it was told or the log has decided; replica_urgent() took it here before. */

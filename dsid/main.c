@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* dsid: arguments, then monitor, or (`-x ROLE`) channel, engine or key service. Nothing else lives here. */
+/* dsid: arguments, then monitor, or (`-x ROLE`) channel, engine, key service, ring helper. Nothing else lives here. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 
 #include "dsid/engine.h"
 #include "dsid/monitor.h"
+#include "dsid/ring_helper.h"
 #include "gcs/channel.h"
 #include "lib/log.h"
 #include "lib/notify.h"
@@ -58,6 +59,16 @@ static int role_engine(const struct dsid_conf *conf)
 	return engine_run(conf, PRIVSEP_FD, PRIVSEP_FD + 1, PRIVSEP_FD + 2);
 }
 
+/* fds: 3 the monitor's end */
+static int role_ring(const struct dsid_conf *conf)
+{
+	struct err e = { 0 };
+
+	if (sandbox_enter(SANDBOX_RING, &e))
+		return fail(&e);
+	return ring_helper_run(conf, PRIVSEP_FD);
+}
+
 static const struct {
 	const char *name;
 	int (*run)(const struct dsid_conf *conf);
@@ -66,6 +77,7 @@ static const struct {
 	{ "keys", role_keys, false },
 	{ "channel", role_channel, false },
 	{ "engine", role_engine, true },
+	{ "ring", role_ring, true },
 };
 
 static int become(const char *role)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Privileged operations: everything the unprivileged engine can make the root monitor do, as a table of
- * fixed-size requests over their link (lib/link.h). The monitor checks sizes and ranges, never a policy;
+ * bounded requests over their link (lib/link.h). The monitor checks sizes and ranges, never a policy;
  * an operation that is not here, too long, too short or out of its phase ends the engine. Inside a policy set the first error sticks: every later operation of the
  * set answers it too, and its COMMIT or ABORT ends the set.
  *
@@ -28,7 +28,8 @@ enum { MONOP_PAYLOAD = LIM_LINK_FRAME - 64, MONOP_PUT_HEAD = 8 };
 	X(LEASE, 7, 8, 8, PHASE_IDLE | PHASE_POLICY)                  /* u64 boottime ns; no reply */ \
 	X(LABELS_RETRY, 8, 0, 0, PHASE_IDLE)                                                          \
 	X(KERNEL, 9, 0, 0, PHASE_IDLE | PHASE_POLICY)                 /* -> struct monop_kernel */    \
-	X(DOOR, 10, 4, 4, PHASE_IDLE | PHASE_POLICY) /* u32: 1 the direct leg is open to readmitted nodes */
+	X(DOOR, 10, 4, 4, PHASE_IDLE | PHASE_POLICY) /* u32: 1 the direct leg is open to readmitted nodes */ \
+	X(RING, 16, 2, MONOP_PAYLOAD, PHASE_IDLE | PHASE_POLICY) /* gcs/ring_job.h, for the ring helper: not read here */
 
 enum monop {
 #define X(name, n, min, max, phase) MONOP_##name = n,
@@ -41,6 +42,7 @@ enum monop_up {
 	UP_REPLY = 64,   /* struct monop_reply, then what the operation returns */
 	UP_EVENT = 65,   /* struct dsi_event */
 	UP_KERNEL = 66,  /* struct monop_kernel: at start */
+	UP_RING = 67,    /* the ring helper's answer, not read; empty: it gave none. One for each RING that was answered 0 */
 };
 
 struct monop_begin {
@@ -72,6 +74,8 @@ struct monop_kernel {
 	u32 mode;        /* enum dsi_mode in force */
 	u32 adopted;
 	u32 n_rules;
+	u32 guard;       /* enum dsi_guard */
+	u32 zero;
 	u64 policy_version;
 	u8 digest[32];
 	char text[768];  /* what is missing and what to add; "" when it can enforce */

@@ -94,6 +94,23 @@ static int op_policy_put(struct monitor *m, const u8 *p, size_t n, struct answer
 	return rc ? set_fail(m, a, rc, &e) : 0;
 }
 
+void monop_guard_follow(struct monitor *m)
+{
+	u32 before = m->kernel.guard;
+	bool fits = kern_guard_fits(m->kern), on = kern_state(m->kern)->guard == DSI_GUARD_ON, want = m->conf.guard && fits;
+	struct err e = { 0 };
+
+	if (want && !on && kern_guard_set(m->kern, DSI_GUARD_ON, &e))
+		log_warning("guard: stays OFF: %s", e.text);
+	else if (want && !on)
+		log_info("guard: on, only DSI's own programs touch what is DSI's");
+	if (!want && on && !kern_guard_set(m->kern, DSI_GUARD_OFF, &e))
+		log_warning("guard: OFF: %s", m->conf.guard ? "the policy in force does not give dsid the context dsi" : "guard = off in dsid.conf");
+	monop_kernel_fill(m);
+	if (m->kernel.guard != before)
+		link_send(m->engine, true, UP_KERNEL, 0, &m->kernel, sizeof(m->kernel), -1);
+}
+
 static int op_policy_commit(struct monitor *m, const u8 *p, size_t n, struct answer *a)
 {
 	struct mapset_report r = { 0 };
@@ -110,6 +127,9 @@ static int op_policy_commit(struct monitor *m, const u8 *p, size_t n, struct ans
 	rc = mapset_commit(m->set, &r, &e);
 	m->set = NULL; /* freed in any case */
 	set_end(m);
+	if (r.guard_lost)
+		log_warning("guard: OFF: the new policy does not give dsid the context dsi");
+	monop_guard_follow(m);
 	if (rc)
 		return fail(a, rc, &e);
 	done = (struct monop_committed){
@@ -225,6 +245,21 @@ static int op_door(struct monitor *m, const u8 *p, size_t n, struct answer *a)
 	return rc ? fail(a, rc, &e) : 0;
 }
 
+static int op_ring(struct monitor *m, const u8 *p, size_t n, struct answer *a)
+{
+	struct err e = { 0 };
+	int rc = monitor_ring(m, p, n, &e);
+
+	explicit_bzero((void *)p, n); /* the link's own buffer: a job may bring the ring's key */
+	return rc ? fail(a, rc, &e) : 0;
+}
+
+/* What works without a kernel part. */
+static bool kernel_free(u16 op)
+{
+	return op == MONOP_KERNEL || op == MONOP_RING;
+}
+
 static const struct {
 	const char *name;
 	size_t min, max;
@@ -241,6 +276,7 @@ static const struct {
 #define LABELS_RETRY_FN op_labels_retry
 #define KERNEL_FN op_kernel
 #define DOOR_FN op_door
+#define RING_FN op_ring
 #define X(name, number, min, max, phases) [MONOP_##name] = { #name, min, max, phases, name##_FN },
 	MONOP_TABLE(X)
 #undef X
@@ -255,7 +291,7 @@ bool monop_serve(struct monitor *m, u16 op, u32 id, const u8 *p, size_t n)
 	if (op >= ARRAY_SIZE(op_table) || !op_table[op].fn || n < op_table[op].min || n > op_table[op].max ||
 	    !(op_table[op].phases & phase))
 		return false;
-	if (!m->kern && op != MONOP_KERNEL) {
+	if (!m->kern && !kernel_free(op)) {
 		a.head.code = -DSI_EKERNEL;
 		snprintf(a.head.text, sizeof(a.head.text), "this kernel cannot enforce");
 	} else
@@ -277,6 +313,7 @@ void monop_kernel_fill(struct monitor *m)
 	m->kernel.can_enforce = st.attached && !st.ftrace_off;
 	m->kernel.mode = st.mode;
 	m->kernel.n_rules = st.n_rules;
+	m->kernel.guard = st.guard;
 	m->kernel.policy_version = st.policy_version;
 	memcpy(m->kernel.digest, st.digest, sizeof(m->kernel.digest));
 	memcpy(m->kernel.stats, st.stats, sizeof(m->kernel.stats));

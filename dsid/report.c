@@ -19,6 +19,11 @@ u32 engine_mode(const struct engine *g)
 	}
 }
 
+const char *engine_detail(const struct engine *g)
+{
+	return g->have_kernel && engine_mode(g) != MODE_ENFORCING && g->kernel.text[0] ? g->kernel.text : g->detail;
+}
+
 void report_send(struct engine *g)
 {
 	struct body_report m = {
@@ -28,7 +33,7 @@ void report_send(struct engine *g)
 		.lagging = (u32)-g->lagging,
 		.verdicts = g->verdicts,
 	};
-	const char *why = m.mode == MODE_NONE && g->have_kernel ? g->kernel.text : g->detail;
+	const char *why = engine_detail(g);
 
 	if (!g->joined)
 		return;

@@ -28,8 +28,9 @@
 	X(ENROL, 4, NEWCOMER)   /* body_e_enrol without nid -> u32 nid, entries from 1 */             \
 	X(ROOTS, 5, NEWCOMER)   /* -> GENESIS entry bytes (root-signed), newest log index */          \
 	X(URGENT, 6, MEMBER)    /* a signed verdict or deposition statement -> ok */                  \
-	X(RING, 7, MEMBER)      /* -> corosync.conf, authkey: only to a live binding */               \
-	X(SUBMIT, 8, MEMBER)    /* body_submit -> body_submitted (a node with a silent ring) */       \
+	X(RING, 7, MEMBER)      /* -> ring_gift (gcs/ring_job.h): only to a manager's live binding */  \
+	X(SUBMIT, 8, MEMBER)    /* body_submit -> body_submitted (a node with a silent ring) */        \
+	X(PROVEN, 9, MEMBER)    /* u64 from, u64 to -> entries and commit proofs (gcs/stage.h) */       \
 	X(REFORMS, 10, MEMBER)  /* u32 generation -> REFORM entries of later ones, oldest first */
 
 enum direct_kind {

@@ -48,6 +48,13 @@ u64 log_tail(const struct log *g);
 int log_meta_set(struct log *g, const char *key, const void *p, size_t n); /* small, queued */
 int log_meta_get(struct log *g, const char *key, void *ret, size_t cap, size_t *ret_len);
 
+/* Commit proofs (gcs/proof.h; bytes here) by the index they prove. over: the row that this one replaces; 0 none.
+ * Queued, no completion: losing the newest in a crash only means proving less. Reads see what is on disk. */
+int log_proof_put(struct log *g, u64 index, u64 over, const u8 *p, size_t n);
+/* The first at or after from; the last. Valid until the next call on g. NULL: none. */
+const u8 *log_proof(struct log *g, u64 from, u64 *ret_index, size_t *ret_len);
+const u8 *log_proof_last(struct log *g, u64 *ret_index, size_t *ret_len);
+
 /* Blobs. */
 bool blob_present(const struct log *g, const u8 digest[CRYPTO_HASH]);
 int blob_put(struct log *g, const u8 digest[CRYPTO_HASH], const u8 *p, size_t n, log_done_fn *fn, void *ctx);

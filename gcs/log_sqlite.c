@@ -24,15 +24,16 @@
 
 #include "gcs/log.h"
 
-enum { LOG_FORMAT = 1, META_KEY_MAX = 32, META_MAX = 4096, HEX = 2 * CRYPTO_HASH + 1 };
+enum { LOG_FORMAT = 1, META_KEY_MAX = 32, META_MAX = 4096, PROOF_BYTES_MAX = ENTRY_MAX, HEX = 2 * CRYPTO_HASH + 1 };
 static const u64 HINT_AFTER_NS = 1000000000ull;
 
-enum op_kind { OP_APPEND, OP_PROMISE, OP_HINT, OP_META, OP_DRAIN, OP_BLOB };
+enum op_kind { OP_APPEND, OP_PROMISE, OP_HINT, OP_META, OP_PROOF, OP_DRAIN, OP_BLOB };
 
 struct op {
 	struct op *next;
 	enum op_kind kind;
 	u64 value; /* index, term */
+	u64 over;  /* OP_PROOF: the one it replaces */
 	char key[META_KEY_MAX];
 	u8 digest[CRYPTO_HASH];
 	log_done_fn *fn;
@@ -53,7 +54,7 @@ struct log {
 	int dir, blobs, lock;
 	/* loop thread */
 	sqlite3 *rd;
-	sqlite3_stmt *rd_entry, *rd_meta;
+	sqlite3_stmt *rd_entry, *rd_meta, *rd_proof, *rd_proof_last;
 	u64 tail, durable, hint;
 	struct op **mem; /* mem[i - mem_lo], i in [mem_lo, tail] */
 	u64 mem_lo;
@@ -70,7 +71,7 @@ struct log {
 	/* log thread */
 	pthread_t thread;
 	sqlite3 *wr;
-	sqlite3_stmt *put_entry, *cut_entries, *put_kv;
+	sqlite3_stmt *put_entry, *cut_entries, *put_kv, *put_proof, *cut_proof, *cut_proofs;
 };
 
 /* --- SQLite ---------------------------------------------------------------------------------------- */
@@ -213,11 +214,28 @@ static int op_append(struct log *g, const struct op *op)
 
 	sqlite3_bind_int64(g->cut_entries, 1, (sqlite3_int64)op->value);
 	code = sql_step(g->wr, g->cut_entries);
+	if (!code && !op->n) { /* also below what was committed: a reform */
+		sqlite3_bind_int64(g->cut_proofs, 1, (sqlite3_int64)op->value);
+		code = sql_step(g->wr, g->cut_proofs);
+	}
 	if (code || !op->n)
 		return code;
 	sqlite3_bind_int64(g->put_entry, 1, (sqlite3_int64)op->value);
 	sqlite3_bind_blob64(g->put_entry, 2, op->p, op->n, SQLITE_STATIC);
 	return sql_step(g->wr, g->put_entry);
+}
+
+static int op_proof(struct log *g, const struct op *op)
+{
+	int code;
+
+	sqlite3_bind_int64(g->cut_proof, 1, (sqlite3_int64)op->over);
+	code = sql_step(g->wr, g->cut_proof);
+	if (code)
+		return code;
+	sqlite3_bind_int64(g->put_proof, 1, (sqlite3_int64)op->value);
+	sqlite3_bind_blob64(g->put_proof, 2, op->p, op->n, SQLITE_STATIC);
+	return sql_step(g->wr, g->put_proof);
 }
 
 static int op_run(struct log *g, const struct op *op)
@@ -231,6 +249,8 @@ static int op_run(struct log *g, const struct op *op)
 		return kv_put_u64(g, "commit", op->value);
 	case OP_META:
 		return kv_put(g, op->key, op->p, op->n);
+	case OP_PROOF:
+		return op_proof(g, op);
 	case OP_DRAIN:
 	case OP_BLOB:
 		break;
@@ -597,6 +617,50 @@ int log_meta_get(struct log *g, const char *key, void *ret, size_t cap, size_t *
 	return kv_get(g, full, ret, cap, ret_len);
 }
 
+/* --- proofs ---------------------------------------------------------------------------------------- */
+
+int log_proof_put(struct log *g, u64 index, u64 over, const u8 *p, size_t n)
+{
+	struct op *op;
+
+	if (!index || !n || n > PROOF_BYTES_MAX)
+		return -DSI_ELIMIT;
+	op = op_new(OP_PROOF, index, p, n, NULL, NULL);
+	if (op)
+		op->over = over;
+	return op_submit(g, op);
+}
+
+static const u8 *proof_row(struct log *g, sqlite3_stmt *s, u64 *ret_index, size_t *ret_len)
+{
+	const u8 *ret = NULL;
+
+	if (sqlite3_step(s) == SQLITE_ROW) {
+		size_t n = (size_t)sqlite3_column_bytes(s, 1);
+		const void *p = sqlite3_column_blob(s, 1);
+
+		if (n && n <= PROOF_BYTES_MAX && p) {
+			memcpy(g->buf, p, n);
+			*ret_index = (u64)sqlite3_column_int64(s, 0);
+			*ret_len = n;
+			ret = g->buf;
+		}
+	}
+	sqlite3_reset(s);
+	return ret;
+}
+
+const u8 *log_proof(struct log *g, u64 from, u64 *ret_index, size_t *ret_len)
+{
+	sqlite3_bind_int64(g->rd_proof, 1, (sqlite3_int64)MIN(from, (u64)INT64_MAX));
+	return proof_row(g, g->rd_proof, ret_index, ret_len);
+}
+
+const u8 *log_proof_last(struct log *g, u64 *ret_index, size_t *ret_len)
+{
+	return proof_row(g, g->rd_proof_last, ret_index, ret_len);
+}
+
 /* --- blobs ----------------------------------------------------------------------------------------- */
 
 bool blob_present(const struct log *g, const u8 digest[CRYPTO_HASH])
@@ -666,6 +730,7 @@ close:
 static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS entry (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS proof (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
 	"PRAGMA user_version = 1;";
 
 static int directories(struct log *g, const char *dir, struct err *e)
@@ -749,11 +814,21 @@ static int database(struct log *g, const char *dir, struct err *e)
 	if (!rc)
 		rc = prepare(g->wr, "INSERT OR REPLACE INTO kv (key, value) VALUES (?1, ?2)", &g->put_kv, e);
 	if (!rc)
+		rc = prepare(g->wr, "INSERT OR REPLACE INTO proof (idx, bytes) VALUES (?1, ?2)", &g->put_proof, e);
+	if (!rc)
+		rc = prepare(g->wr, "DELETE FROM proof WHERE idx = ?1", &g->cut_proof, e);
+	if (!rc)
+		rc = prepare(g->wr, "DELETE FROM proof WHERE idx >= ?1", &g->cut_proofs, e);
+	if (!rc)
 		rc = connect_db(&g->rd, path, SQLITE_OPEN_READONLY, e);
 	if (!rc)
 		rc = prepare(g->rd, "SELECT bytes FROM entry WHERE idx = ?1", &g->rd_entry, e);
 	if (!rc)
 		rc = prepare(g->rd, "SELECT value FROM kv WHERE key = ?1", &g->rd_meta, e);
+	if (!rc)
+		rc = prepare(g->rd, "SELECT idx, bytes FROM proof WHERE idx >= ?1 ORDER BY idx LIMIT 1", &g->rd_proof, e);
+	if (!rc)
+		rc = prepare(g->rd, "SELECT idx, bytes FROM proof ORDER BY idx DESC LIMIT 1", &g->rd_proof_last, e);
 	return rc;
 }
 
@@ -893,6 +968,11 @@ void log_close(struct log *g)
 	}
 	sqlite3_finalize(g->rd_entry);
 	sqlite3_finalize(g->rd_meta);
+	sqlite3_finalize(g->rd_proof);
+	sqlite3_finalize(g->rd_proof_last);
+	sqlite3_finalize(g->put_proof);
+	sqlite3_finalize(g->cut_proof);
+	sqlite3_finalize(g->cut_proofs);
 	sqlite3_finalize(g->put_entry);
 	sqlite3_finalize(g->cut_entries);
 	sqlite3_finalize(g->put_kv);

@@ -174,6 +174,13 @@ void order_view(struct order *o, u64 now, const struct gcs_view *v, struct order
 	step_end(o, ret);
 }
 
+void order_stop(struct order *o, u64 now, struct order_actions *ret)
+{
+	step_begin(o, now);
+	o->halted = true;
+	step_end(o, ret);
+}
+
 void order_quorum(struct order *o, u64 now, const struct gcs_view *v, struct order_actions *ret)
 {
 	step_begin(o, now);

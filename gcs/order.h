@@ -75,8 +75,8 @@ struct order_env {
 	u32 (*term_promises)(void *ctx, const struct entry *e, u32 ret[LIM_VOTERS]);
 	/* Would this entry change the voter set? One change at a time. NULL: by type. */
 	bool (*changes_voters)(void *ctx, const struct entry *e);
-	/* Is the date of an entry near enough to our clock? Asked of what others wrote, except where a majority told that it
-	 * is committed: authors date entries, and could so make what expires expire; while who has the wrong clock itself
+	/* Is the date of an entry near enough to our clock? Asked of new entries of a term, except where a majority told that
+	 * it is committed: authors date entries, and could so make what expires expire; while who has the wrong clock itself
 	 * must follow. NULL: always. */
 	bool (*timely)(void *ctx, const struct entry *e);
 	/* Statements for STATE.urgent: unexpired verdicts and depositions delivered here, not yet committed. Valid
@@ -163,6 +163,8 @@ void order_recheck(struct order *o, u64 now, struct order_actions *ret);
 /* body: the decoded struct of the type. wire: the raw signed envelope (evidence). */
 void order_message(struct order *o, u64 now, struct gcs_member from, u32 nid, enum msg_role role, u16 type,
 		   const void *body, struct order_actions *ret);
+/* The shell knows its state to be wrong: nothing is acknowledged, opened or led from here on. Who calls says why. */
+void order_stop(struct order *o, u64 now, struct order_actions *ret);
 void order_tick(struct order *o, u64 now, struct order_actions *ret);
 u64 order_next_tick(const struct order *o); /* boottime ns when order_tick is wanted; 0 none */
 void order_promised(struct order *o, u64 now, u64 term, struct order_actions *ret);

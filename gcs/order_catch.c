@@ -52,6 +52,8 @@ void order_catch_entry(struct order *o, struct peer *p, const struct body_entry 
 		return;
 	}
 	rc = order_log_accept(o, &e, b->entry.p, b->entry.n, ACCEPT_FOLLOW);
+	if (rc == -DSI_EEXPIRED && o->term_index && !o->untimely_at)
+		o->untimely_at = o->now;
 	if (rc == 1)
 		o->ack_again = e.index > o->commit;
 	else if (rc == -DSI_ECONFLICT || rc == -DSI_EAGAIN || (rc == -DSI_ESTALE && !o->term_index && e.type != ENTRY_TERM))

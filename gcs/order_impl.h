@@ -59,7 +59,7 @@ struct peer {
 };
 
 enum reopen {
-	REOPEN_NONE = 0, REOPEN_HIGHER, REOPEN_NOSERVER, REOPEN_DEPOSED, REOPEN_YIELDED, REOPEN_SILENT, REOPEN_NOTERM
+	REOPEN_NONE = 0, REOPEN_HIGHER, REOPEN_NOSERVER, REOPEN_DEPOSED, REOPEN_YIELDED, REOPEN_SILENT, REOPEN_NOTERM, REOPEN_CLOCK
 };
 
 struct order {
@@ -110,6 +110,7 @@ struct order {
 	u64 refused_term;    /* last OPEN that we did not take for valid, and its leader */
 	u32 refused_leader;
 	u64 term_index;      /* of TERM(term) in our log; 0 not yet */
+	u64 untimely_at;     /* since when the leader's entries are dated out of our bounds; 0 they are not */
 	u64 oa_due, oa_at;   /* the term we owe an OPENACK for; when sent */
 
 	/* acknowledging */

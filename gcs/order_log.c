@@ -243,6 +243,8 @@ static void log_put(struct order *o, const struct entry *e, const u8 *p, size_t 
 	memcpy(o->tail.hash, e->hash, CRYPTO_HASH);
 	underway_push(o, e->index);
 	o->stepped = true;
+	if (e->term == o->term)
+		o->untimely_at = 0;
 	if (e->type == ENTRY_TERM) {
 		o->incumbent = e->author_nid;
 		if (o->opened && e->term == o->term) {
@@ -257,6 +259,14 @@ static void log_put(struct order *o, const struct entry *e, const u8 *p, size_t 
 	a->u.append.n = n;
 	if (o->bodies_ok + 1 == e->index && o->env.bodies_present(o->env.ctx, e))
 		o->bodies_ok = e->index;
+}
+
+/* What is new in this term, and what no majority told committed. What TERM inherits is taken as it stands: it may have
+ * been committed, and half the voters may hold it, who could else never agree with the other half again. */
+static bool timely(struct order *o, const struct entry *e)
+{
+	return !o->env.timely || e->term != o->term || e->index <= o->commit || order_quorum_told(o, e->index) ||
+	       o->env.timely(o->env.ctx, e);
 }
 
 int order_log_accept(struct order *o, const struct entry *e, const u8 *p, size_t n, enum accept_mode mode)
@@ -279,7 +289,7 @@ int order_log_accept(struct order *o, const struct entry *e, const u8 *p, size_t
 		return -DSI_ESTALE;
 	if (mode != ACCEPT_OWN && !o->env.verify_entry(o->env.ctx, e))
 		return -DSI_ESIG;
-	if (mode != ACCEPT_OWN && o->env.timely && !order_quorum_told(o, e->index) && !o->env.timely(o->env.ctx, e))
+	if (mode != ACCEPT_OWN && !timely(o, e))
 		return -DSI_EEXPIRED;
 	if (e->index <= o->commit) {
 		order_halt(o, "another entry at an index that we know committed");

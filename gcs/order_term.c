@@ -120,12 +120,21 @@ static void lead_settle(struct order *o)
 		make_term(o, &best->oa.st);
 }
 
+static void yield_send(struct order *o)
+{
+	order_send(o, MSG_YIELD, 0)->yield.term = o->term;
+	o->yield_term = o->term;
+	o->yield_at = o->now;
+	order_want(o, o->now + order_resend_ns(o));
+}
+
 /* No progress: what nobody may have but us (failed disks, gaps) goes out again, the first missing one first and
  * from then on one by one as they commit. Who has it acknowledges again. */
 static void resend(struct order *o)
 {
 	u64 due = o->resending && o->resent <= o->commit ? o->now : o->progress_at + 2 * order_resend_ns(o);
 	union order_body *b;
+	struct entry e;
 	const u8 *p;
 	size_t n;
 
@@ -144,19 +153,15 @@ static void resend(struct order *o)
 	p = o->env.read_entry(o->env.ctx, o->resent, &n);
 	if (!p)
 		return;
+	if (o->env.timely && !entry_decode(&e, p, n) && e.term == o->term && !o->env.timely(o->env.ctx, &e)) {
+		yield_send(o); /* our clock was wrong then: this term is spoilt, what must stay of it stays with the next TERM */
+		return;
+	}
 	b = order_send(o, MSG_ENTRY, 0);
 	b->entry.entry = (struct blob){ p, n };
 }
 
-static void yield_send(struct order *o)
-{
-	order_send(o, MSG_YIELD, 0)->yield.term = o->term;
-	o->yield_term = o->term;
-	o->yield_at = o->now;
-	order_want(o, o->now + order_resend_ns(o));
-}
-
-/* Until it came back: then we lead no more, or have nobody to follow us (order_view_yield). */
+/* Until it came back: then we lead this term no more (order_view_yield). */
 static void yield_settle(struct order *o)
 {
 	if (o->yield_term != o->term)

@@ -79,6 +79,7 @@ static void term_forget(struct order *o)
 	o->term_asked = false;
 	o->n_proofs = 0;
 	o->yield_term = 0;
+	o->untimely_at = 0;
 	o->want = 0;
 	o->fetch.on = false;
 	o->fetch_retry = 0;
@@ -630,16 +631,13 @@ static bool higher_promise(struct order *o)
 	return any;
 }
 
-/* Only the leader's own word, about the term it leads, and only where somebody can follow. The one before it that
- * yielded is eligible again. */
+/* Only the leader's own word, about the term it leads. Should nobody be there to follow it leads the next term itself. The
+ * one before it that yielded is eligible again. */
 void order_view_yield(struct order *o, struct peer *p, const struct body_yield *b)
 {
 	if (!o->opened || p->nid != o->leader || b->term != o->term || !o->term_index)
 		return;
-	if (order_view_heir(o))
-		o->yielded = p->nid;
-	else
-		o->yield_term = 0; /* who was to follow is gone: go on */
+	o->yielded = p->nid;
 }
 
 static enum reopen reopen_reason(struct order *o)
@@ -652,8 +650,13 @@ static enum reopen reopen_reason(struct order *o)
 		return other_server(o) ? REOPEN_NOSERVER : REOPEN_NONE;
 	if (!o->env.server_rank(o->env.ctx, o->leader))
 		return REOPEN_DEPOSED;
-	if (o->leader == o->yielded && order_view_heir(o))
+	if (o->leader == o->yielded)
 		return REOPEN_YIELDED;
+	if (o->untimely_at && order_view_heir(o)) { /* its clock or ours: if a majority finds so, it is its */
+		if (o->now >= o->untimely_at + server_wait(o))
+			return REOPEN_CLOCK;
+		order_want(o, o->untimely_at + server_wait(o));
+	}
 	patience = other_server(o) ? 1 : 4;
 	if (o->now >= o->leader_heard + patience * server_wait(o))
 		return REOPEN_SILENT;
@@ -674,12 +677,16 @@ static void reopen_settle(struct order *o)
 		return;
 	if (o->reopening == REOPEN_NOTERM && o->term_index)
 		round_begin(o, REOPEN_NONE);
+	if (o->reopening == REOPEN_CLOCK && !o->untimely_at) { /* a majority has it: it was ours */
+		round_begin(o, REOPEN_NONE);
+		o->n_shunned = 0;
+	}
 	if (o->reopening)
 		return;
 	why = reopen_reason(o);
 	if (!why)
 		return;
-	if (why == REOPEN_SILENT || why == REOPEN_NOTERM)
+	if (why == REOPEN_SILENT || why == REOPEN_NOTERM || why == REOPEN_CLOCK)
 		shun(o, o->leader);
 	round_begin(o, why);
 }

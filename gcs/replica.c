@@ -62,6 +62,16 @@ static u32 uncommitted(struct replica *r, struct entry *e, const struct entry **
 	return n;
 }
 
+bool replica_is_voter(const struct replica *r, u32 nid)
+{
+	const struct state *s = r->state;
+
+	for (u32 i = 0; s->n_voters && i < s->voters[s->n_voters - 1].n; i++)
+		if (s->voters[s->n_voters - 1].nid[i] == nid)
+			return true;
+	return false;
+}
+
 static u32 env_voters(void *ctx, struct order_voters ret[2])
 {
 	struct replica *r = ctx;
@@ -130,8 +140,7 @@ static bool env_timely(void *ctx, const struct entry *e)
 	if (!r->clock_alarm_at || loop_boottime() >= r->clock_alarm_at + CLOCK_ALARM_NS) {
 		r->clock_alarm_at = loop_boottime();
 		replica_alarm(r, 2, "clock", "clock differs: entry %llu is dated %lld s from our time by node %u; not acknowledged "
-			      "here until a majority has committed it: set the clock of the one that is wrong, or hand over "
-			      "(dsi-admin failover)", (unsigned long long)e->index,
+			      "here until a majority has committed it: set the clock of the one that is wrong", (unsigned long long)e->index,
 			      (long long)((int64_t)(e->wall_ms - now) / 1000), e->author_nid);
 	}
 	return false;
@@ -165,23 +174,13 @@ static u32 env_term_promises(void *ctx, const struct entry *e, u32 ret[LIM_VOTER
 	return n;
 }
 
-static bool is_voter(const struct replica *r, u32 nid)
-{
-	const struct state *s = r->state;
-
-	for (u32 i = 0; s->n_voters && i < s->voters[s->n_voters - 1].n; i++)
-		if (s->voters[s->n_voters - 1].nid[i] == nid)
-			return true;
-	return false;
-}
-
 static bool env_changes_voters(void *ctx, const struct entry *e)
 {
 	struct replica *r = ctx;
 	u32 target = state_verdict_target(e);
 
 	if (e->type == ENTRY_VERDICT)
-		return is_voter(r, target);
+		return replica_is_voter(r, target);
 	return e->type == ENTRY_VOTER_ADD || e->type == ENTRY_VOTER_REMOVE || e->type == ENTRY_REMOVE ||
 	       e->type == ENTRY_REFORM;
 }
@@ -201,18 +200,24 @@ static void after_apply(struct replica *r, const struct entry *e, const struct s
 		session_set_term(r->session, r->state->term);
 }
 
-static void take_group_key(struct replica *r, const struct entry *e)
+static void take_group_key(struct replica *r, const struct entry *e, const struct state_result *res)
 {
+	bool tell = r->ops->verdict_key && e->type == ENTRY_VERDICT && !res->code && (res->changed & CHANGED_KEY);
+	u32 nid = r->nid ? r->nid : replica_find_nid(r);
 	u8 wrap[CRYPTO_WRAP], key[CRYPTO_KEY], info[64];
 	size_t info_len;
 	u32 keygen;
 
-	if (!r->session || state_find_wrap(r->state, e, r->nid, r->cfg.role, &keygen, wrap, info, &info_len))
+	if ((!r->session && !tell) || state_find_wrap(r->state, e, nid, r->cfg.role, &keygen, wrap, info, &info_len))
 		return;
 	if (keys_unwrap(r->cfg.keys, info, info_len, wrap, key))
 		replica_alarm(r, 2, "key", "group key %u does not unwrap", keygen);
-	else
-		session_key(r->session, keygen, key);
+	else {
+		if (r->session)
+			session_key(r->session, keygen, key);
+		if (tell)
+			r->ops->verdict_key(r->ctx, e, key);
+	}
 	crypto_wipe(key, sizeof(key));
 }
 
@@ -237,9 +242,10 @@ int replica_apply_to(struct replica *r, u64 index, bool live)
 			if (e.type != ENTRY_REFORM) /* its date is root's, who may be far ahead */
 				r->last_wall_ms = e.wall_ms;
 			after_apply(r, &e, &res);
-			take_group_key(r, &e);
+			take_group_key(r, &e, &res);
 			if (r->ops->applied)
 				r->ops->applied(r->ctx, &e, &res, live);
+			agree_applied(r, &e, live);
 		}
 		free(copy);
 		if (rc)
@@ -327,11 +333,13 @@ static void do_urgent(struct replica *r, const struct order_action *a)
 
 static void do_commit(struct replica *r, const struct order_action *a)
 {
+	u64 before = r->state->applied;
 	int rc = replica_apply_to(r, a->u.commit.index, true);
 
 	if (rc)
 		replica_alarm(r, 3, "log", "entry %llu cannot be applied: %s", (unsigned long long)a->u.commit.index,
 			      err_text(rc));
+	prove_committed(r, before);
 	log_commit_hint(r->log, r->state->applied);
 }
 
@@ -546,14 +554,19 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 	struct replica *r = ctx;
 	struct order_actions acts;
 
-	(void)raw, (void)raw_len;
 	if (info->type == MSG_SUBMIT)
 		urgent_submitted(r, body);
+	if (info->type == MSG_DIGEST) {
+		agree_message(r, from->nid, body);
+		return;
+	}
 	if (info->type >= MSG_SUBMIT) {
 		if (r->ops->message)
 			r->ops->message(r->ctx, from, info, body);
 		return;
 	}
+	if (info->type == MSG_ACK)
+		prove_noted(r, from->nid, body, raw, raw_len);
 	order_message(r->order, loop_now(r->cfg.loop), from->member, from->nid, from->role, info->type, body, &acts);
 	replica_run(r, &acts);
 	if (info->type == MSG_HELLO && from->role == ROLE_MANAGER && (from->nid != r->nid || r->cfg.role == ROLE_SERVER))
@@ -672,7 +685,7 @@ static bool stale_disk(struct replica *r)
 	u8 mark[4];
 	size_t n = 0;
 
-	if (r->boot.empty && r->learnt && is_voter(r, r->nid))
+	if (r->boot.empty && r->learnt && replica_is_voter(r, r->nid))
 		log_meta_set(r->log, META_STALE, "1", 1);
 	r->boot.empty = false; /* said once a start: a later generation begins with whole disks */
 	return !log_meta_get(r->log, META_STALE, mark, sizeof(mark), &n) && n;
@@ -736,6 +749,9 @@ void replica_quiet(struct replica *r)
 	r->session = NULL;
 	order_free(r->order);
 	r->order = NULL;
+	learn_drop(r);
+	prove_forget(r);
+	agree_forget(r);
 	while (r->proposals) {
 		struct proposal *p = r->proposals;
 
@@ -766,30 +782,6 @@ void replica_again(struct replica *r)
 }
 
 /* --- life ------------------------------------------------------------------------------------------------ */
-
-/* During learning, before order exists: verified against the state so far, appended, not voted for. */
-int replica_store_entry(struct replica *r, const u8 *p, size_t n)
-{
-	struct err err = { 0 };
-	struct entry e, tail;
-	size_t len;
-	const u8 *last;
-	int rc = entry_decode(&e, p, n);
-
-	if (rc)
-		return rc;
-	if (e.index != log_tail(r->log) + 1)
-		return e.index <= log_tail(r->log) ? 0 : -DSI_ETRUNC;
-	last = log_entry(r->log, e.index - 1, &len);
-	if (!last || entry_decode(&tail, last, len) || memcmp(tail.hash, e.prev, sizeof(e.prev)))
-		return -DSI_ECONFLICT;
-	rc = state_verify_entry(r->state, &e, &err);
-	if (rc) {
-		replica_alarm(r, 2, "learn", "entry %llu refused: %s", (unsigned long long)e.index, err.text);
-		return rc;
-	}
-	return log_append(r->log, e.index, p, n, NULL, NULL);
-}
 
 static int load_genesis(struct replica *r, struct err *e)
 {
@@ -868,7 +860,7 @@ int replica_start(struct replica *r, struct err *e)
 		return rc;
 	reform_load(r);
 	r->nid = replica_find_nid(r);
-	return learn_start(r) ? err_set(e, -DSI_ENOMEM, "learning") : 0;
+	return prove_start(r) || agree_start(r) || learn_start(r) ? err_set(e, -DSI_ENOMEM, "learning") : 0;
 }
 
 void replica_free(struct replica *r)
@@ -883,9 +875,11 @@ void replica_free(struct replica *r)
 		r->backend->free(r->backend);
 	session_free(r->session);
 	order_free(r->order);
+	prove_free(r);
 	if (r->log)
 		log_close(r->log);
 	loop_timer_free(r->tick);
+	loop_timer_free(r->agree_timer);
 	state_free(r->state);
 	arena_fini(&r->arena);
 	urgent_free(r);

@@ -37,8 +37,14 @@ struct replica_ops {
 	/* An entry is committed and applied (also during replay at start: live = false). After a reform that cut the log
 	 * indices begin again behind what both logs have; the REFORM itself is live. */
 	void (*applied)(void *ctx, const struct entry *e, const struct state_result *r, bool live);
+	/* A committed verdict brought a group key that the state took and we can open: derive from it what you need,
+	 * now (also during replay at start). It is wiped after the call. May be NULL. */
+	void (*verdict_key)(void *ctx, const struct entry *e, const u8 key[CRYPTO_KEY]);
 	/* nid is suspended from now on: its verdict was delivered, by entry, STATE or the direct leg. */
 	void (*suspended)(void *ctx, u32 nid, const struct statement *st);
+	/* Our state was not the majority's. 0: it is now, made anew from the log, and what was derived from it must be
+	 * derived again; negative: it cannot be helped, order is stopped. May be NULL. */
+	void (*rebuilt)(void *ctx, int code);
 	/* Any message order does not consume (SUBMIT, SUBMITTED, REPORT, ...). */
 	void (*message)(void *ctx, const struct session_sender *from, const struct msg_info *info, const void *body);
 	/* The lease: remote trust may be renewed until this boottime; 0: not live, nothing may be renewed (what was

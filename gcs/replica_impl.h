@@ -3,10 +3,13 @@
 #ifndef DSI_GCS_REPLICA_IMPL_H
 #define DSI_GCS_REPLICA_IMPL_H
 
+#include "gcs/agree.h"
+#include "gcs/proof.h"
 #include "gcs/replica.h"
+#include "gcs/stage.h"
 
-enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, URGENT_MAX = 16, URGENT_VOID = 64,
-       REFORMS_MAX = 32 };
+enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, LEARN_DOUBT_MS = 10000, URGENT_MAX = 16,
+       URGENT_VOID = 64, REFORMS_MAX = 32 };
 #define META_STALE "stale-disk" /* non-empty: this disk's vote waits until a majority has told it again */
 #define META_HALT "reform-halt" /* u32: two different reforms of this generation were met; empty: none */
 
@@ -57,6 +60,11 @@ struct replica {
 	u32 learn_next;          /* index into candidates */
 	bool learning;
 	struct reform_source learn_source; /* who is asked now */
+	struct stage *stage;     /* shown by the source asked last, not proven yet; NULL none */
+	struct {                 /* a newcomer asks everybody it can reach whether they have the same history */
+		bool on, contradicted;
+		u64 at;          /* entry to compare, where the source has less than we; 0: our last */
+	} second;
 	u32 fetch_nid;           /* whom ORDER_FETCH asked last */
 	struct blob_hint hint[BLOB_HINTS];
 	u32 n_hint, hint_next;
@@ -72,6 +80,19 @@ struct replica {
 	u32 n_voided;
 	u64 last_wall_ms;        /* date of the last entry applied */
 	u64 clock_alarm_at;      /* boottime; an alarm a minute is enough */
+	/* commit proofs */
+	struct proof_book book;
+	struct {
+		u64 index;       /* what the newest shows; 0 none */
+		u8 *p;
+		size_t n;
+		u64 row;         /* in the log, to be replaced by a newer one; 0 none */
+		u64 kept;        /* last one stored for good */
+	} proof;
+	struct loop_timer *proof_timer;
+	struct agree agree;
+	struct loop_timer *agree_timer;
+	bool diverged;           /* stopped: the state was not the majority's */
 	struct gcs_ring view_ring;
 	/* generations: replica_reform.c */
 	struct reforming *reforming;
@@ -91,7 +112,7 @@ struct replica {
 void replica_run(struct replica *r, const struct order_actions *acts);
 int replica_apply_to(struct replica *r, u64 index, bool live);
 int replica_join(struct replica *r, struct err *e);
-int replica_store_entry(struct replica *r, const u8 *p, size_t n); /* learning: verify, append, no vote */
+bool replica_is_voter(const struct replica *r, u32 nid);
 u32 replica_find_nid(const struct replica *r);
 void replica_quiet(struct replica *r); /* order and session end: nothing is said any more; the direct leg stays */
 void replica_again(struct replica *r); /* a new generation is in the log and in the state: join again, or go on learning */
@@ -112,6 +133,7 @@ void learn_stop(struct replica *r);
 void learn_soon(struct replica *r); /* we met something we do not know: ask again */
 void learn_entries(struct replica *r, u32 nid, u64 from, u64 to); /* ORDER_FETCH */
 void learn_bodies(struct replica *r, u32 nid, u64 index);         /* ORDER_BODIES */
+void learn_drop(struct replica *r);   /* what was shown and not proven: it stood on a state that is gone */
 void learn_resume(struct replica *r); /* a reform came in between: go on, unless we have joined */
 void learn_free(struct replica *r);
 
@@ -125,6 +147,21 @@ void reform_look(struct replica *r, u32 nid, u64 incarnation); /* a member of ou
 void reform_ahead(struct replica *r);                          /* somebody claims a later generation */
 void reform_look_next(void *ctx);
 void reform_free(struct replica *r);
+/* replica_proof.c */
+int prove_start(struct replica *r);
+void prove_free(struct replica *r); /* before the log closes */
+void prove_forget(struct replica *r); /* a generation ends: its acknowledgements prove nothing in the next */
+void prove_noted(struct replica *r, u32 nid, const struct body_ack *ack, const u8 *raw, size_t n);
+void prove_committed(struct replica *r, u64 before); /* applied went on from before, by what the stream shows */
+void prove_learnt(struct replica *r, u64 before, const struct blob *proof); /* likewise, by this proof */
+void prove_serve(struct replica *r, struct direct_request *rq, const u8 *p, size_t n); /* DIRECT_PROVEN */
+
+/* replica_agree.c */
+int agree_start(struct replica *r);
+void agree_forget(struct replica *r);                   /* a generation ends */
+void agree_again(struct replica *r);                    /* its state was made anew by a reform */
+void agree_applied(struct replica *r, const struct entry *e, bool live);
+void agree_message(struct replica *r, u32 nid, const struct body_digest *m);
 
 /* replica_serve.c */
 extern const struct direct_ops replica_direct_ops;

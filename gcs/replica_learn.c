@@ -3,9 +3,9 @@
  * Learning over the direct leg: the log before the ordered leg is joined, entries that order asks for, and
  * the blobs that entries name.
  *
- * Must never: take an entry that does not chain from ours and verify; call a blob complete whose SHA-256 is
- * not its name. A source's word for its commit point is believed only while we are not yet a member of the
- * ordered leg (doc/order.md, "Learning"); afterwards commit is what the stream shows.
+ * Must never: take an entry that does not chain from ours and verify; apply one that no majority of voters, as our
+ * own log names them, acknowledged; join as a newcomer while a member it can reach shows another history; call a blob complete whose SHA-256 is not its name. Once we are a member of the
+ * ordered leg commit is what the stream shows.
  */
 #include "gcs/replica_impl.h"
 
@@ -16,6 +16,15 @@
 static const u64 CALL_NS = 5ull * 1000000000, MS = 1000000;
 
 /* --- whom to ask ----------------------------------------------------------------------------------------- */
+
+/* The address of a node in our log: asked as that node, or dead. dsi-ss asks its own node's manager by it. */
+static bool peer_known(const struct replica *r, const char *address)
+{
+	for (u32 i = 0; i < r->state->n_node; i++)
+		if (r->state->node[i].nid != r->nid && !strcmp(r->state->node[i].direct, address))
+			return true;
+	return false;
+}
 
 static bool candidate(struct replica *r, u32 i, char ret[LIM_PATH], u8 ret_key[CRYPTO_PUB], bool *ret_keyed)
 {
@@ -33,11 +42,14 @@ static bool candidate(struct replica *r, u32 i, char ret[LIM_PATH], u8 ret_key[C
 		*ret_keyed = true;
 		return true;
 	}
-	if (i - k >= r->cfg.n_peers)
-		return false;
-	snprintf(ret, LIM_PATH, "%s", r->cfg.peers[i - k]);
-	*ret_keyed = false;
-	return true;
+	for (u32 n = 0; n < r->cfg.n_peers; n++) {
+		if (peer_known(r, r->cfg.peers[n]) || k++ < i)
+			continue;
+		snprintf(ret, LIM_PATH, "%s", r->cfg.peers[n]);
+		*ret_keyed = false;
+		return true;
+	}
+	return false;
 }
 
 /* --- entries --------------------------------------------------------------------------------------------- */
@@ -77,40 +89,214 @@ static void learn_again(struct replica *r, u64 after_ms)
 	loop_timer_set(r->learn_timer, after_ms * MS + 1);
 }
 
-/* One answer while order does not exist: append and apply what the source says is committed. */
-static void learn_boot(struct replica *r, const struct blob *v, u32 n, u64 commit)
+void learn_drop(struct replica *r)
 {
-	u64 before = log_tail(r->log);
-
-	for (u32 i = 0; i < n; i++) {
-		struct entry e;
-
-		if (entry_decode(&e, v[i].p, v[i].n) || e.index > commit)
-			break;
-		if (replica_store_entry(r, v[i].p, v[i].n) || replica_apply_to(r, log_tail(r->log), false))
-			break;
-	}
-	log_commit_hint(r->log, r->state->applied);
-	r->nid = replica_find_nid(r);
-	r->learnt |= log_tail(r->log) > before;
-	if (log_tail(r->log) > before && log_tail(r->log) < commit)
-		learn_again(r, 0); /* same source, next part */
-	else if (r->nid && log_tail(r->log) >= commit)
-		join_now(r);
-	else {
-		r->learn_next++;
-		learn_again(r, r->nid ? 0 : LEARN_RETRY_MS);
-	}
+	stage_free(r->stage);
+	r->stage = NULL;
+	r->second.at = 0;
 }
 
+/* What one source showed is nothing to the next: it begins where our own state ends. */
+static void learn_elsewhere(struct replica *r, u64 after_ms)
+{
+	learn_drop(r);
+	r->learn_next++;
+	learn_again(r, after_ms);
+}
+
+/* --- a second opinion -------------------------------------------------------------------------------------
+ * The first voter sets of a cluster are small, and who had their keys can make another history from there, proofs and
+ * all. So a node that began with nothing asks all it knows of, once it has learnt: those who do not answer do not
+ * matter, those who show something else do. */
+
+static void second_begin(struct replica *r)
+{
+	r->second.on = true;
+	r->second.contradicted = false;
+	learn_elsewhere(r, 0);
+	r->learn_next = 0;
+}
+
+/* All that this source has is ours. */
+static void learnt_all(struct replica *r)
+{
+	if (!r->boot.empty)
+		join_now(r);
+	else if (!r->second.on)
+		second_begin(r);
+	else
+		learn_elsewhere(r, 0);
+}
+
+static void contradiction(struct replica *r, const char *what)
+{
+	r->second.contradicted = true;
+	replica_alarm(r, 3, "history", "%s %s", r->learn_source.address, what);
+}
+
+static void stranger(struct replica *r)
+{
+	if (r->second.on)
+		contradiction(r, "and this node are strangers to each other by their logs");
+}
+
+/* true: what it says to be committed is not what we have. Where ours is of a later generation root has decided between
+ * the two: who has not heard of it yet is no liar. */
+static bool contradicts(struct replica *r, const struct proven *a)
+{
+	for (u32 i = 0; i < a->n_entry; i++) {
+		struct entry e, own;
+		size_t n;
+		const u8 *p;
+
+		if (entry_decode(&e, a->entry[i].p, a->entry[i].n) || e.index > MIN(a->commit, r->state->applied))
+			return false;
+		p = log_entry(r->log, e.index, &n);
+		if (p && !entry_decode(&own, p, n) && memcmp(own.hash, e.hash, sizeof(e.hash)))
+			return e.generation >= own.generation;
+	}
+	return false;
+}
+
+/* All asked. */
+static void learn_exhausted(struct replica *r)
+{
+	r->learn_next = 0;
+	if (r->order)
+		return;
+	if (!r->nid)
+		learn_again(r, LEARN_RETRY_MS);
+	else if (r->second.contradicted) {
+		replica_alarm(r, 3, "history", "members show different histories of this cluster: this node does not join. Compare "
+			      "`dsi-admin log` of the members, revoke the one that lies; if this node has the wrong one (%llu "
+			      "entries), move %s away and start again", (unsigned long long)r->state->applied, r->cfg.dir);
+		r->second.contradicted = false;
+		learn_again(r, LEARN_DOUBT_MS);
+	} else if (r->boot.empty && !r->second.on)
+		second_begin(r);
+	else
+		join_now(r);
+}
+
+/* Proven up to index: from now on it is our log's. What of ours stands in its way was never committed. */
+static int learn_take(struct replica *r, u64 index, const struct blob *proof)
+{
+	u64 before = r->state->applied;
+	int rc = 0;
+
+	for (u64 i = before + 1; i <= index && !rc; i++) {
+		size_t n, own_n;
+		const u8 *p = stage_read(r->stage, i, &n), *own = log_entry(r->log, i, &own_n);
+
+		if (!own || own_n != n || memcmp(own, p, n))
+			rc = log_append(r->log, i, p, n, NULL, NULL);
+	}
+	if (!rc)
+		rc = replica_apply_to(r, index, false);
+	if (rc)
+		return rc;
+	log_commit_hint(r->log, index);
+	prove_learnt(r, before, proof);
+	stage_drop(r->stage, index);
+	r->learnt = true;
+	return 0;
+}
+
+/* One answer while order does not exist: stage what the source shows, take what is proven. */
+static int learn_staged(struct replica *r, const struct proven *a)
+{
+	struct blob proof;
+	struct err e = { 0 };
+	u64 index, before = r->state->applied;
+	int rc = 0;
+
+	for (u32 i = 0; i < a->n_entry && rc >= 0; i++)
+		rc = stage_add(r->stage, a->entry[i].p, a->entry[i].n, &e);
+	for (u32 i = 0; i < a->n_proof; i++)
+		if (stage_prove(r->stage, a->proof[i].p, a->proof[i].n, i + 1 == a->n_proof))
+			return -DSI_ENOMEM;
+	while (stage_step(r->stage, &index, &proof)) {
+		int code = learn_take(r, index, &proof);
+
+		if (code) {
+			replica_alarm(r, 3, "log", "entry %llu cannot be applied: %s", (unsigned long long)index, err_text(code));
+			return code;
+		}
+	}
+	if (rc == -DSI_ELIMIT && r->state->applied > before)
+		return 0; /* there is room again */
+	if (rc < 0)
+		replica_alarm(r, 2, "learn", "entry %llu refused: %s", (unsigned long long)stage_tail(r->stage) + 1, e.text);
+	return MIN(rc, 0);
+}
+
+/* The source says commit; what counts is how far we came. */
+static void learn_shown(struct replica *r, const struct proven *a)
+{
+	u64 before = r->state->applied, shown = stage_tail(r->stage);
+	int rc;
+
+	if (r->second.on && !a->n_entry && a->commit && a->commit < before && !r->second.at) {
+		r->second.at = a->commit; /* it has less: compare there */
+		learn_again(r, 0);
+		return;
+	}
+	rc = learn_staged(r, a);
+	r->nid = replica_find_nid(r);
+	if (!rc && r->state->applied < a->commit && (r->state->applied > before || stage_tail(r->stage) > shown)) {
+		learn_again(r, 0); /* same source, next part */
+		return;
+	}
+	if (r->state->applied < a->commit && !rc)
+		replica_alarm(r, 1, "learn", "a source says that entry %llu is committed and proves it up to %llu",
+			      (unsigned long long)a->commit, (unsigned long long)r->state->applied);
+	if (r->nid && r->state->applied >= a->commit) {
+		learnt_all(r);
+		return;
+	}
+	learn_elsewhere(r, r->nid ? 0 : LEARN_RETRY_MS);
+}
+
+static void on_shown(void *ctx, int code, const struct direct_peer *peer, const u8 *p, size_t n)
+{
+	struct replica *r = ctx;
+	struct proven *a;
+
+	(void)peer;
+	r->learning = false;
+	if (r->closing || r->reforming)
+		return;
+	if (r->order) {
+		learn_stop(r);
+		return;
+	}
+	if (!r->stage) { /* asked in the generation before this one */
+		learn_again(r, 0);
+		return;
+	}
+	if (code == -DSI_EAUTH)
+		stranger(r);
+	a = code ? NULL : malloc(sizeof(*a));
+	if (!a || proven_decode(a, p, n))
+		learn_elsewhere(r, 0);
+	else if (r->second.on && contradicts(r, a)) {
+		contradiction(r, "shows another history than what was learnt");
+		learn_elsewhere(r, 0);
+	} else
+		learn_shown(r, a);
+	free(a);
+}
+
+/* Entries that order has use for: it met somebody it does not know. */
 static void on_learnt(void *ctx, int code, const struct direct_peer *peer, const u8 *p, size_t n)
 {
 	struct blob v[256];
 	struct replica *r = ctx;
+	struct order_actions acts;
 	struct rbuf in;
 
 	r->learning = false;
-	if (r->closing || r->reforming)
+	if (r->closing || !r->order) /* a reform ended it meanwhile */
 		return;
 	if (code) {
 		r->learn_next++;
@@ -118,20 +304,36 @@ static void on_learnt(void *ctx, int code, const struct direct_peer *peer, const
 		return;
 	}
 	rbuf_init(&in, p, n);
-	u64 commit = rbuf_u64(&in);
-
+	rbuf_u64(&in);
 	rbuf_u64(&in);
 	u32 count = split_entries(&in, v, ARRAY_SIZE(v));
 
-	if (!r->order) {
-		learn_boot(r, v, count, commit);
-		return;
-	}
 	learn_stop(r);
-	struct order_actions acts;
-
 	order_fetched(r->order, loop_now(r->cfg.loop), peer ? peer->nid : 0, v, count, &acts);
 	replica_run(r, &acts);
+}
+
+/* The stage begins where our state ends. */
+static bool stage_begin(struct replica *r)
+{
+	struct entry tail;
+	size_t n;
+	const u8 *p;
+
+	if (r->stage)
+		return true;
+	p = log_entry(r->log, r->state->applied, &n);
+	if (p && !entry_decode(&tail, p, n))
+		r->stage = stage_new(r->state, &tail);
+	return r->stage;
+}
+
+/* For a second opinion also the last that we have. */
+static u64 learn_from(const struct replica *r)
+{
+	if (r->order)
+		return log_tail(r->log) + 1;
+	return r->second.at ? r->second.at : stage_tail(r->stage) + !r->second.on;
 }
 
 static void ask_entries(struct replica *r)
@@ -140,14 +342,18 @@ static void ask_entries(struct replica *r)
 	u8 rq[16];
 	struct wbuf w;
 
+	if (!r->order && !stage_begin(r)) {
+		learn_elsewhere(r, LEARN_RETRY_MS);
+		return;
+	}
 	wbuf_fixed(&w, rq, sizeof(rq));
-	wbuf_u64(&w, log_tail(r->log) + 1);
+	wbuf_u64(&w, learn_from(r));
 	wbuf_u64(&w, UINT64_MAX);
 	r->learning = true;
-	if (direct_call(r->direct, s->address, s->keyed ? s->key : NULL, DIRECT_ENTRIES, rq, sizeof(rq), CALL_NS, on_learnt, r)) {
+	if (direct_call(r->direct, s->address, s->keyed ? s->key : NULL, r->order ? DIRECT_ENTRIES : DIRECT_PROVEN, rq,
+			sizeof(rq), CALL_NS, r->order ? on_learnt : on_shown, r)) {
 		r->learning = false;
-		r->learn_next++;
-		learn_again(r, LEARN_RETRY_MS);
+		learn_elsewhere(r, LEARN_RETRY_MS);
 	}
 }
 
@@ -164,8 +370,9 @@ static void on_reforms(void *ctx, int code, const struct direct_peer *peer, cons
 		ask_entries(r);
 		return;
 	}
-	r->learn_next++;
-	learn_again(r, 0);
+	if (code == -DSI_EAUTH)
+		stranger(r);
+	learn_elsewhere(r, 0);
 }
 
 /* Ask the next candidate. All asked in vain: a node that knows itself joins with what it has; one that does
@@ -180,13 +387,7 @@ static void learn_next(void *ctx)
 	if (r->learning || r->reforming)
 		return;
 	if (!candidate(r, r->learn_next, s->address, s->key, &s->keyed)) {
-		r->learn_next = 0;
-		if (r->order)
-			return;
-		if (r->nid)
-			join_now(r);
-		else
-			learn_again(r, LEARN_RETRY_MS);
+		learn_exhausted(r);
 		return;
 	}
 	wbuf_fixed(&w, rq, sizeof(rq));
@@ -194,14 +395,16 @@ static void learn_next(void *ctx)
 	r->learning = true;
 	if (direct_call(r->direct, s->address, s->keyed ? s->key : NULL, DIRECT_REFORMS, rq, sizeof(rq), CALL_NS, on_reforms, r)) {
 		r->learning = false;
-		r->learn_next++;
-		learn_again(r, LEARN_RETRY_MS);
+		learn_elsewhere(r, LEARN_RETRY_MS);
 	}
 }
 
 void learn_resume(struct replica *r)
 {
-	if (!r->order && !r->learning && !r->reforming && !r->backend)
+	if (r->order || r->reforming || r->backend)
+		return;
+	learn_drop(r);
+	if (!r->learning)
 		learn_again(r, 0);
 }
 
@@ -218,6 +421,8 @@ void learn_stop(struct replica *r)
 {
 	loop_timer_set(r->learn_timer, 0);
 	r->learn_next = 0;
+	stage_free(r->stage);
+	r->stage = NULL;
 }
 
 void learn_soon(struct replica *r)
@@ -462,6 +667,7 @@ void learn_bodies(struct replica *r, u32 nid, u64 index)
 void learn_free(struct replica *r)
 {
 	loop_timer_free(r->learn_timer);
+	stage_free(r->stage);
 	while (r->fetches) {
 		struct fetch *f = r->fetches;
 

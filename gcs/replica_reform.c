@@ -242,7 +242,7 @@ static void taken(struct reforming *f)
 {
 	struct replica *r = f->r;
 	u64 index = f->at.base_index + 1;
-	struct state *s = state_upto(r, MIN(f->common, r->state->applied));
+	struct state *s = state_upto(r, MIN(f->common, r->state->applied)), old;
 	struct entry base;
 	int rc;
 
@@ -251,10 +251,12 @@ static void taken(struct reforming *f)
 		reforming_free(f);
 		return;
 	}
-	state_free(r->state);
-	r->state = s;
-	reforms_cut(r, s->applied + 1);
-	r->last_wall_ms = entry_at(r, s->applied, &base) ? base.wall_ms : 0;
+	old = *r->state;
+	*r->state = *s; /* others hold the address */
+	*s = old;
+	state_free(s);
+	reforms_cut(r, r->state->applied + 1);
+	r->last_wall_ms = entry_at(r, r->state->applied, &base) ? base.wall_ms : 0;
 	memset(r->looked, 0, sizeof(r->looked));
 	if (r->halted && r->halted < f->at.generation) {
 		r->halted = 0;
@@ -269,8 +271,10 @@ static void taken(struct reforming *f)
 	if (rc)
 		replica_alarm(r, 3, "reform", "entry %llu cannot be applied: %s; start this program again",
 			      (unsigned long long)r->state->applied + 1, err_text(rc));
-	else
+	else {
+		agree_again(r);
 		replica_again(r);
+	}
 }
 
 static void on_written(void *ctx, u64 value, int code)

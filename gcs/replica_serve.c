@@ -122,6 +122,9 @@ static void on_request(void *ctx, struct direct_request *rq, const struct direct
 	case DIRECT_REFORMS:
 		reform_serve(r, rq, p, n);
 		break;
+	case DIRECT_PROVEN:
+		prove_serve(r, rq, p, n);
+		break;
 	default:
 		if (r->ops->request)
 			r->ops->request(r->ctx, rq, peer, kind, p, n);

@@ -199,6 +199,12 @@ static int totem_key(struct reader *r, struct ring_conf *c, bool *secauth)
 		return take_text(r, c->cipher, sizeof(c->cipher));
 	if (!strcmp(k, "crypto_hash"))
 		return take_text(r, c->hash, sizeof(c->hash));
+	if (!strcmp(k, "keyfile"))
+		return take_text(r, c->keyfile, sizeof(c->keyfile));
+	if (!strcmp(k, "key")) {
+		c->inline_key = true;
+		return 0;
+	}
 	if (strcmp(k, "secauth"))
 		return 0;
 	rc = take_text(r, word, sizeof(word));
@@ -262,6 +268,8 @@ static int on_open(struct reader *r, struct ring_conf *c)
 {
 	if (in(r, "totem", NULL))
 		return once(r, &c->totem_open);
+	if (in(r, "quorum", "device"))
+		c->device = true;
 	if (!in(r, "nodelist", "node"))
 		return 0;
 	if (c->n_node == LIM_NODES)
@@ -349,8 +357,9 @@ struct edit {
 	const struct ring_conf *c;
 	u64 version;
 	u32 nodes;                    /* how many there will be */
-	const struct ring_node *drop; /* or */
+	const bool *gone;             /* [c->n_node], or NULL */
 	const struct ring_node *add;
+	u32 n_add;
 };
 
 static void put(struct wbuf *w, const char *s)
@@ -402,11 +411,19 @@ static void put_node(struct wbuf *w, const struct ring_node *n, bool tabs)
 	put(w, tabs ? "\t}\n" : "    }\n");
 }
 
+static bool line_gone(const struct edit *x, u32 number)
+{
+	for (u32 i = 0; x->gone && i < x->c->n_node; i++)
+		if (x->gone[i] && number >= x->c->node[i].first && number <= x->c->node[i].last)
+			return true;
+	return false;
+}
+
 static void put_line(struct wbuf *w, const struct edit *x, const struct line *l)
 {
 	const struct ring_conf *c = x->c;
 
-	if (x->drop && l->number >= x->drop->first && l->number <= x->drop->last)
+	if (line_gone(x, l->number))
 		return;
 	if (l->number == c->version_line) {
 		put_number(w, l, "config_version", x->version);
@@ -420,8 +437,8 @@ static void put_line(struct wbuf *w, const struct edit *x, const struct line *l)
 		put_number(w, l, "two_node", 0);
 		return;
 	}
-	if (x->add && l->number == c->nodelist_close)
-		put_node(w, x->add, c->tabs);
+	for (u32 i = 0; i < x->n_add && l->number == c->nodelist_close; i++)
+		put_node(w, &x->add[i], c->tabs);
 	wbuf_bytes(w, l->p, l->n);
 	put(w, "\n");
 	if (l->number == c->totem_open && !c->version_line) {
@@ -464,16 +481,20 @@ int ring_plan_drop(const char *name, const char *text, size_t n, const char *nod
 		   struct err *e)
 {
 	struct ring_conf *c = malloc(sizeof(*c));
-	struct edit x = { .c = c, .version = version };
+	bool gone[LIM_NODES] = { false };
+	struct edit x = { .c = c, .version = version, .gone = gone };
 	int rc = c ? ring_plan_read(c, name, text, n, e) : err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
 
 	if (!rc) {
-		x.drop = ring_plan_find(c, node);
+		const struct ring_node *d = ring_plan_find(c, node);
+
 		x.nodes = c->n_node - 1;
-		if (!x.drop)
+		if (!d)
 			rc = err_set(e, -DSI_ENOENT, "%s: %s is not in the node list", name, node);
 		else if (!x.nodes)
 			rc = err_set(e, -DSI_ENOTSAFE, "%s: %s is the only node", name, node);
+		else
+			gone[d - c->node] = true;
 	}
 	if (!rc)
 		rc = rewrite(name, text, n, &x, w, e);
@@ -536,19 +557,197 @@ static int add_ok(const struct ring_conf *c, const char *name, const struct ring
 int ring_plan_add(const char *name, const char *text, size_t n, const struct ring_node *node, u64 version,
 		  struct wbuf *w, struct err *e)
 {
-	struct ring_conf *c = malloc(sizeof(*c));
-	struct ring_node add = *node;
-	struct edit x = { .c = c, .version = version, .add = &add };
-	int rc = c ? ring_plan_read(c, name, text, n, e) : err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
+	return ring_plan_change(name, text, n, NULL, node, 1, version, w, e);
+}
 
-	if (!rc)
-		rc = add_ok(c, name, node, e);
+int ring_plan_change(const char *name, const char *text, size_t n, const bool *gone, const struct ring_node *add,
+		     u32 n_add, u64 version, struct wbuf *w, struct err *e)
+{
+	struct ring_conf *c = malloc(sizeof(*c)), *after = malloc(sizeof(*after));
+	struct ring_node *list = calloc(n_add + 1, sizeof(*list));
+	struct edit x = { .c = c, .version = version, .gone = gone, .add = list, .n_add = n_add };
+	int rc = c && after && list ? ring_plan_read(c, name, text, n, e)
+				    : err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
+
 	if (!rc) {
-		add.first = add.last = 0;
-		if (!add.nodeid)
-			add.nodeid = free_nodeid(c);
-		x.nodes = c->n_node + 1;
+		*after = *c; /* numbers are free once their node is gone; links are counted by who stays */
+		after->n_node = 0;
+		for (u32 i = 0; i < c->n_node; i++)
+			if (!gone || !gone[i])
+				after->node[after->n_node++] = c->node[i];
+		if (!after->n_node)
+			rc = err_set(e, -DSI_ENOTSAFE, "%s: no node would be left", name);
+	}
+	for (u32 i = 0; i < n_add && !rc; i++) {
+		rc = add_ok(after, name, &add[i], e);
+		if (rc)
+			break;
+		list[i] = add[i];
+		list[i].first = list[i].last = 0;
+		if (!list[i].nodeid)
+			list[i].nodeid = free_nodeid(after);
+		after->node[after->n_node++] = list[i];
+	}
+	if (!rc) {
+		x.nodes = after->n_node;
 		rc = rewrite(name, text, n, &x, w, e);
+	}
+	free(c);
+	free(after);
+	free(list);
+	return rc;
+}
+
+/* --- another member's text ------------------------------------------------------------------------------ */
+
+/* What of a peer's text may decide about this machine: who is on the ring, how it is encrypted and timed. Nothing
+ * that names a file, a program or a host to call: its sender is a member, not root here. */
+static const struct {
+	const char *path[2];
+	const char *const keys[48];
+} shared_table[] = {
+	{ { "totem", NULL },
+	  { "version", "config_version", "cluster_name", "transport", "ip_version", "link_mode", "secauth", "crypto_cipher",
+	    "crypto_hash", "crypto_model", "token", "token_warning", "token_coefficient", "token_retransmit",
+	    "token_retransmits_before_loss_const", "knet_compression_threshold", "knet_compression_model",
+	    "knet_compression_level", "hold", "join", "send_join", "consensus", "merge", "downcheck", "fail_recv_const",
+	    "seqno_unchanged_const", "heartbeat_failures_allowed", "max_network_delay", "window_size", "max_messages",
+	    "miss_count_const", "knet_pmtud_interval", "knet_mtu", "netmtu", "block_unlisted_ips",
+	    "cancel_token_hold_on_retransmit" } },
+	{ { "totem", "interface" },
+	  { "linknumber", "mcastport", "knet_link_priority", "knet_ping_interval", "knet_ping_timeout",
+	    "knet_ping_precision", "knet_pong_count", "knet_transport" } },
+	{ { "quorum", NULL },
+	  { "provider", "expected_votes", "two_node", "wait_for_all", "last_man_standing", "last_man_standing_window",
+	    "auto_tie_breaker", "auto_tie_breaker_node", "allow_downscale" } },
+	{ { "nodelist", NULL }, { NULL } },
+	{ { "nodelist", "node" },
+	  { "nodeid", "name", "quorum_votes", "ring0_addr", "ring1_addr", "ring2_addr", "ring3_addr", "ring4_addr",
+	    "ring5_addr", "ring6_addr", "ring7_addr" } },
+};
+
+static const char *const *shared_keys(const struct reader *r)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(shared_table); i++)
+		if (r->depth && r->depth <= 2 && in(r, shared_table[i].path[0], shared_table[i].path[1]))
+			return shared_table[i].keys;
+	return NULL;
+}
+
+static bool shared_key(const struct reader *r)
+{
+	const char *const *k = shared_keys(r);
+
+	for (; k && *k; k++)
+		if (!strcmp(*k, r->line.key))
+			return true;
+	return false;
+}
+
+static bool shared_section(const char *top)
+{
+	return !strcmp(top, "totem") || !strcmp(top, "quorum") || !strcmp(top, "nodelist");
+}
+
+/* The part that members share, comments and blank lines left out. */
+static int put_shared(const char *name, const char *text, size_t n, struct wbuf *w, struct err *e)
+{
+	struct reader r = { .name = name, .text = text, .n = n, .e = e };
+	u32 skip = 0; /* depth of a section that is left out */
+	int rc;
+
+	while ((rc = next_line(&r)) > 0) {
+		bool mine;
+
+		if (r.line.kind == LINE_OTHER)
+			continue;
+		if (r.line.kind == LINE_OPEN && !skip && !shared_keys(&r))
+			skip = r.depth;
+		mine = !skip && (r.line.kind != LINE_KEY || shared_key(&r));
+		if (r.line.kind == LINE_CLOSE && skip && r.depth < skip) {
+			skip = 0;
+			continue;
+		}
+		if (!mine)
+			continue;
+		wbuf_bytes(w, r.line.p, r.line.n);
+		put(w, "\n");
+	}
+	return rc;
+}
+
+/* The other sections, as they stand. */
+static int put_own(const char *name, const char *text, size_t n, struct wbuf *w, struct err *e)
+{
+	struct reader r = { .name = name, .text = text, .n = n, .e = e };
+	bool shared = false;
+	int rc;
+
+	while ((rc = next_line(&r)) > 0) {
+		bool top_open = r.line.kind == LINE_OPEN && r.depth == 1,
+		     top_close = r.line.kind == LINE_CLOSE && !r.depth;
+
+		if (top_open)
+			shared = shared_section(r.path[0]);
+		if (!shared) {
+			wbuf_bytes(w, r.line.p, r.line.n);
+			put(w, "\n");
+		}
+		if (top_close)
+			shared = false;
+	}
+	return rc;
+}
+
+/* Do both say the same about what members share? Order counts: both came from one text by the same changes. */
+static int same_shared(const char *name, const char *a, size_t na, const char *b, size_t nb, bool *ret, struct err *e)
+{
+	struct wbuf x, y;
+	int rc;
+
+	wbuf_init(&x, RING_CONF_MAX);
+	wbuf_init(&y, RING_CONF_MAX);
+	rc = put_shared(name, a, na, &x, e);
+	if (!rc)
+		rc = put_shared(name, b, nb, &y, e);
+	if (!rc && (!wbuf_ok(&x) || !wbuf_ok(&y)))
+		rc = err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
+	*ret = !rc && x.len == y.len && !memcmp(x.data, y.data, x.len);
+	wbuf_fini(&x);
+	wbuf_fini(&y);
+	return rc;
+}
+
+static const char taken_header[] = "# totem, quorum and nodelist as the cluster has them, taken by DSI\n";
+
+int ring_plan_take(const char *name, const char *text, size_t n, const char *peer, size_t peer_n, bool *ret_same,
+		   struct wbuf *w, struct err *e)
+{
+	struct ring_conf *c = malloc(sizeof(*c));
+	int rc = c ? ring_plan_read(c, "the member's corosync.conf", peer, peer_n, e) :
+		     err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
+	size_t start = w->len;
+
+	*ret_same = false;
+	if (!rc)
+		rc = ring_plan_crypto(c, "the member's corosync.conf", e);
+	if (!rc && c->device)
+		rc = err_set(e, -DSI_ENOTSAFE,
+			     "%s: the ring has a quorum device: set this node up by hand, from a member's file", name);
+	if (!rc && text)
+		rc = same_shared(name, text, n, peer, peer_n, ret_same, e);
+	if (!rc && !*ret_same) {
+		put(w, taken_header);
+		rc = put_shared("the member's corosync.conf", peer, peer_n, w, e);
+		if (!rc && text &&
+		    !(n >= sizeof(taken_header) - 1 && !memcmp(text, taken_header, sizeof(taken_header) - 1)))
+			rc = put_own(name, text, n, w, e);
+		else if (!rc && text)
+			rc = put_own(name, text + sizeof(taken_header) - 1, n - (sizeof(taken_header) - 1), w, e);
+		if (!rc && !wbuf_ok(w))
+			rc = err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
+		if (!rc)
+			rc = ring_plan_read(c, name, (const char *)w->data + start, w->len - start, e);
 	}
 	free(c);
 	return rc;

@@ -31,6 +31,9 @@ struct ring_conf {
 	u32 expected_votes;               /* 0 not set */
 	bool two_node;
 	bool tabs;                        /* how its nodes are indented */
+	char keyfile[LIM_PATH];           /* empty: corosync's own place */
+	bool inline_key;                  /* totem.key: the key stands in the file itself */
+	bool device;                      /* a quorum device */
 	struct ring_node node[LIM_NODES];
 	u32 n_node;
 	/* lines, 1-based; 0 absent */
@@ -53,5 +56,15 @@ int ring_plan_drop(const char *name, const char *text, size_t n, const char *nod
  * another number of addresses than the others. */
 int ring_plan_add(const char *name, const char *text, size_t n, const struct ring_node *node, u64 version,
 		  struct wbuf *w, struct err *e) DSI_MUST_CHECK;
+/* Both at once, under one new version. gone: [as many as ring_plan_read() finds], or NULL. With nothing to do only the
+ * version changes. -DSI_ENOTSAFE when nobody would be left. */
+int ring_plan_change(const char *name, const char *text, size_t n, const bool *gone, const struct ring_node *add,
+		     u32 n_add, u64 version, struct wbuf *w, struct err *e) DSI_MUST_CHECK;
+/* A member's text taken over: of totem, quorum and nodelist the keys of a list that can do no harm (none names a file,
+ * a program or a host to call), then our other sections as they stand. text NULL: we have none. *ret_same: ours says
+ * the same already, nothing was appended. -DSI_ECONFIG when the member's ring is not encrypted, -DSI_ENOTSAFE with a
+ * quorum device. */
+int ring_plan_take(const char *name, const char *text, size_t n, const char *peer, size_t peer_n, bool *ret_same,
+		   struct wbuf *w, struct err *e) DSI_MUST_CHECK;
 
 #endif

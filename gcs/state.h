@@ -184,6 +184,7 @@ bool state_policy_overdue(const struct state *s, u64 wall_ms);
  * it accepts saves to the same bytes; on failure *s is as before. */
 int state_save(const struct state *s, struct wbuf *w) DSI_MUST_CHECK;
 int state_load(struct state *s, const u8 *p, size_t n) DSI_MUST_CHECK;
+enum { STATE_FORMAT = 1 }; /* of these bytes */
 int state_digest(const struct state *s, u8 ret[CRYPTO_HASH]) DSI_MUST_CHECK;
 
 const struct state_node *state_node(const struct state *s, u32 nid);           /* NULL */

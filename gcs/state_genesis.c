@@ -265,6 +265,7 @@ static void bury(struct state *s, const struct body_dead *d, u64 index)
 	if (d->status != NODE_REVOKED)
 		return;
 	tokens_void(s, n->name);
+	n->verdict_flags = VERDICT_KEEP_ON_RING; /* no key comes with it; the next verdict that expels takes it off too */
 	n->verdict_at = index;
 	s->last_verdict = index;
 }

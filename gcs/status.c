@@ -61,6 +61,8 @@ static json_t *node_row(const struct status_input *in, const struct state_node *
 	json_object_set_new(o, "status", json_string(status_name[n->status]));
 	json_object_set_new(o, "roles", node_roles(in->state, n));
 	json_object_set_new(o, "present", json_boolean(n->status == NODE_BOUND && census_present(in->order, n->nid)));
+	json_object_set_new(o, "on_ring", in->on_ring && n->nid < LIM_NIDS ?
+			    json_boolean(in->on_ring[n->nid / 8] & 1u << n->nid % 8) : json_null());
 	json_object_set_new(o, "mode", json_string(mode_name[r && r->mode <= MODE_ENFORCING ? r->mode : MODE_NONE]));
 	json_object_set_new(o, "policy", json_integer(r ? (json_int_t)r->policy_version : 0));
 	json_object_set_new(o, "applied", json_integer(r ? (json_int_t)r->applied : 0));
@@ -147,9 +149,9 @@ json_t *status_document(const struct status_input *in)
 	json_object_set_new(o, "server", server_part(in));
 	json_object_set_new(o, "policy", policy_part(in));
 	if (l)
-		json_object_set_new(o, "local", json_pack("{s:s, s:I, s:s, s:I, s:I}", "mode",
+		json_object_set_new(o, "local", json_pack("{s:s, s:I, s:s, s:b, s:I, s:I}", "mode",
 							  mode_name[MIN(l->mode, (u32)MODE_ENFORCING)], "policy",
-							  (json_int_t)l->policy, "detail", l->detail, "lease_ms",
+							  (json_int_t)l->policy, "detail", l->detail, "guard", l->guard, "lease_ms",
 							  (json_int_t)l->lease_ms, "events_lost",
 							  (json_int_t)l->events_lost));
 	json_object_set(o, "nodes", json_object_get(nodes, "nodes"));

@@ -22,11 +22,13 @@ struct status_input {
 	const struct gcs_view *view; /* NULL: none yet */
 	const struct status_local *local; /* NULL: dsi-ss */
 	struct blobs verdicts;       /* statements delivered, not committed (replica_urgent_kept()) */
+	const u8 *on_ring; /* bits by NID: who is in corosync's node list here; NULL: not known */
 };
 struct status_local { /* of the node's own kernel */
 	u32 mode;
 	u64 policy;
-	const char *detail;
+	const char *detail; /* why not enforcing, or what is wrong; "" */
+	bool guard;         /* DSI's own files, pins and processes are guarded */
 	u64 lease_ms;
 	u64 events_lost;
 };

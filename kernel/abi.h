@@ -111,7 +111,7 @@ enum dsi_state_flag {
  * nclasses: u32 nid -> u32 node class; missing: DSI_NCLASS_MEMBER
  * ports: 0 -> struct dsi_ports
  * labels: struct dsi_inode_key -> u32 sid
- * execs: struct dsi_name_key -> u32 sid to enter; from = 0: type of a file labelled by itself */
+ * execs: struct dsi_name_key -> u32 sid to enter; from = 0: type of a file labelled by itself, there or not yet */
 struct dsi_ports {
 	dsi_u16 pclass[65536];
 };

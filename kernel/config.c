@@ -6,7 +6,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -66,17 +65,21 @@ int kern_exempt_set(struct kern *k, const struct dsi_exempt *list, size_t n, str
 	return 0;
 }
 
+bool kern_guard_fits(struct kern *k)
+{
+	return kern_exec_entry(k, NULL, k->self, DSI_SID_DEFAULT) == DSI_SID_DSI;
+}
+
 int kern_guard_set(struct kern *k, enum dsi_guard guard, struct err *e)
 {
 	if (guard > DSI_GUARD_ON)
 		return err_set(e, -DSI_EINVAL, "guard %u", guard);
 	if (guard == DSI_GUARD_ON) {
-		char self[PATH_MAX] = "";
 		u32 sid = 0;
 
 		/* or the next dsid could not reach its own pins */
-		if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 || kern_exec_entry(k, NULL, self, DSI_SID_DEFAULT) != DSI_SID_DSI)
-			return err_set(e, -DSI_ENOTSAFE, "the policy in force does not give %s the context dsi", self);
+		if (!kern_guard_fits(k))
+			return err_set(e, -DSI_ENOTSAFE, "the policy in force does not give %s the context dsi", k->self);
 		if (kern_task_sid(k, (u32)getpid(), &sid, e) || sid != DSI_SID_DSI)
 			return err_set(e, -DSI_ENOTSAFE, "this process is not in the context dsi itself (SID %u)", sid);
 	}

@@ -57,8 +57,17 @@ static __noinline int is_pin(struct dentry *d)
 	return c.sid;
 }
 
-/* Changing this entry touches DSI, and the caller may not. `d` may be negative. */
-static __noinline int guard_denies(struct dentry *d)
+/* A rule of the signed policy names the caller (being unconfined is no rule): dsi-admin, which makes these files. */
+static __always_inline bool guard_ruled(const struct policy *p, u32 perm)
+{
+	struct dsi_rule_key key = { .ssid = task_sid(bpf_get_current_task_btf()), .tsid = DSI_SID_DSI, .cls = DSI_CLASS_FILE };
+	const struct dsi_rule_value *v = key.ssid ? dsi_policy_rule(p, &key) : NULL;
+
+	return v && !(perm & ~v->allow);
+}
+
+/* Doing `perm` (DSI_PERM_FILE_*) to this entry touches DSI, and the caller may not. `d` may be negative. */
+static __noinline int guard_denies(struct dentry *d, u32 perm)
 {
 	struct policy p;
 
@@ -66,7 +75,7 @@ static __noinline int guard_denies(struct dentry *d)
 		return 0;
 	if (state.guard_dev && is_pin(d))
 		return guard_refuses(d);
-	if (!policy_get(&p) || !policy_slot(&p)->n_labels || walk(d, &p) != DSI_SID_DSI)
+	if (!policy_get(&p) || !policy_slot(&p)->n_labels || walk(d, &p) != DSI_SID_DSI || guard_ruled(&p, perm))
 		return 0;
 	return guard_refuses(d);
 }

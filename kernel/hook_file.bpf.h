@@ -29,7 +29,7 @@ int BPF_PROG(dsi_file_open, struct file *file)
 	struct subject s;
 	u32 perm;
 
-	if (guard_on() && file->f_mode & FMODE_WRITE && !overlay_file(file) && guard_denies(file->f_path.dentry))
+	if (guard_on() && file->f_mode & FMODE_WRITE && !overlay_file(file) && guard_denies(file->f_path.dentry, DSI_PERM_FILE_WRITE))
 		return opaque(-EPERM);
 	if (!subject_confined(&s))
 		return 0;
@@ -96,7 +96,7 @@ static __noinline int create_denied(struct inode *dir, struct dentry *dentry)
 {
 	struct subject s;
 
-	if (guard_denies(dentry))
+	if (guard_denies(dentry, DSI_PERM_FILE_CREATE))
 		return 1;
 	if (!subject_confined(&s) || overlay_inside(dentry->d_parent))
 		return 0;
@@ -136,7 +136,7 @@ static __noinline int remove_verdict(struct inode *dir, struct dentry *dentry)
 	struct inode *inode = dentry->d_inode;
 	struct subject s;
 
-	if (guard_denies(dentry))
+	if (guard_denies(dentry, DSI_PERM_FILE_DELETE))
 		return EACCES;
 	if (!subject_get(&s) || !policy_slot(&s.policy)->n_labels || !inode)
 		return 0;
@@ -178,7 +178,7 @@ int BPF_PROG(dsi_link, struct dentry *old, struct inode *dir, struct dentry *den
 {
 	struct subject s;
 
-	if (guard_denies(old) || guard_denies(dentry))
+	if (guard_denies(old, DSI_PERM_FILE_SETATTR) || guard_denies(dentry, DSI_PERM_FILE_CREATE))
 		return opaque(-EPERM);
 	if (!subject_get(&s) || overlay_inside(dentry->d_parent))
 		return 0;
@@ -213,8 +213,8 @@ static __noinline int rename_labels(struct subject *s, struct dentry *old, struc
 		return move_denied(&s->policy, s->sid, old, DSI_REASON_LABEL_ROOT) ? EBUSY : 0;
 	if (walk_up(old->d_parent, s->policy.slot) != walk_up(dentry->d_parent, s->policy.slot))
 		return move_denied(&s->policy, s->sid, old, DSI_REASON_RELABEL) ? EXDEV : 0;
-	if (policy_slot(&s->policy)->n_names && (named_type(old, &s->policy) || named_type(dentry, &s->policy)) &&
-	    !uncache(moved))
+	/* /etc/shadow+ onto /etc/shadow: names with labels of their own in one directory */
+	if (policy_slot(&s->policy)->n_names && walk(old, &s->policy) != walk(dentry, &s->policy) && !uncache(moved))
 		return ENOMEM;
 	return 0;
 }
@@ -225,7 +225,7 @@ int BPF_PROG(dsi_rename, struct inode *old_dir, struct dentry *old, struct inode
 	struct subject s;
 	int v;
 
-	if (guard_denies(old) || guard_denies(dentry))
+	if (guard_denies(old, DSI_PERM_FILE_DELETE) || guard_denies(dentry, DSI_PERM_FILE_CREATE))
 		return opaque(-EPERM);
 	if (!subject_get(&s) || overlay_inside(old))
 		return 0;
@@ -250,7 +250,7 @@ static __noinline int attr_denied(struct dentry *dentry, u32 perm)
 	struct inode *inode = dentry->d_inode;
 	struct subject s;
 
-	if (guard_denies(dentry))
+	if (guard_denies(dentry, perm))
 		return 1;
 	if (!inode || !subject_confined(&s) || overlay_inside(dentry))
 		return 0;

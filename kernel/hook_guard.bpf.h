@@ -2,7 +2,8 @@
 /*
  * DSI guards itself: maps, programs, pins, the mount below the pins, its processes, files of type `dsi`,
  * and the switches that turn BPF LSM off or read kernel memory. Only tasks in DSI_SID_DSI pass, root or
- * not, and only while the mode is enforcing and the guard is on; the policy has no say.
+ * not, while the mode is enforcing and the guard is on. The policy has a say in one thing: which contexts
+ * besides may change files of type `dsi` that are no pins (guard.bpf.h).
  */
 #ifndef DSI_KERNEL_HOOK_GUARD_BPF_H
 #define DSI_KERNEL_HOOK_GUARD_BPF_H

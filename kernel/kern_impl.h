@@ -124,6 +124,7 @@ struct kern_missing {
 
 struct kern {
 	char pin_dir[128];
+	char self[256]; /* path of this program, as it was started: an upgrade may have replaced the file since */
 	struct kern_probe probe;
 	bool adopted;
 	int cgroup_fd;

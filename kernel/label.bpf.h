@@ -54,13 +54,19 @@ struct climb {
 	u32 sid; /* found, or DSI_SID_NONE while not */
 };
 
+/* Roots are directories, and on an overlay without stable numbers a file may have the number of one. */
+static __always_inline bool may_be_root(const struct inode *inode)
+{
+	return (inode->i_mode & S_IFMT_) == S_IFDIR_;
+}
+
 static long climb_labels(u32 i, struct climb *c)
 {
 	void *inner = bpf_map_lookup_elem(&labels, &c->slot);
 	struct dentry *d = c->d, *up = d->d_parent;
 	struct inode *inode = d->d_inode;
 
-	if (inode && inner) {
+	if (inode && inner && may_be_root(inode)) {
 		struct dsi_inode_key key = { .ino = inode->i_ino, .dev = inode->i_sb->s_dev };
 		u32 *sid = bpf_map_lookup_elem(inner, &key);
 
@@ -133,7 +139,7 @@ static __always_inline bool is_label_root(struct inode *inode, const struct poli
 	struct dsi_inode_key key = { .ino = inode->i_ino, .dev = inode->i_sb->s_dev };
 	void *inner;
 
-	if (!policy_slot(p)->n_labels)
+	if (!policy_slot(p)->n_labels || !may_be_root(inode))
 		return false;
 	inner = bpf_map_lookup_elem(&labels, &p->slot);
 	return inner && bpf_map_lookup_elem(inner, &key);

@@ -61,12 +61,25 @@ static int silent(enum libbpf_print_level level, const char *fmt, va_list ap)
 	return 0;
 }
 
+/* The kernel adds " (deleted)" once an upgrade has put another file in our place; the name is still ours. */
+static void learn_self(struct kern *k)
+{
+	static const char gone[] = " (deleted)";
+	ssize_t n = readlink("/proc/self/exe", k->self, sizeof(k->self) - 1);
+	size_t len = n < 0 ? 0 : (size_t)n, tail = sizeof(gone) - 1;
+
+	k->self[len] = '\0';
+	if (len > tail && !strcmp(k->self + len - tail, gone))
+		k->self[len - tail] = '\0';
+}
+
 static struct kern *kern_new(const struct kern_options *o)
 {
 	struct kern *k = calloc(1, sizeof(*k));
 
 	if (!k)
 		return NULL;
+	learn_self(k);
 	snprintf(k->pin_dir, sizeof(k->pin_dir), "%s", o && o->pin_dir ? o->pin_dir : KERN_PIN_DIR);
 	k->cgroup_fd = -1;
 	for (u32 i = 0; i < KM_COUNT; i++)

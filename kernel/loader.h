@@ -46,7 +46,12 @@ const struct dsi_state *kern_state(const struct kern *k);
  * (-DSI_EKERNEL) where it would fail open: 6.1 with full preemption, ftrace switched off.
  */
 int kern_mode_set(struct kern *k, enum dsi_mode mode, struct err *e);
+/*
+ * Guard on: -DSI_ENOTSAFE unless the policy in force gives this program (by its path) the context dsi and this
+ * process is in it; so whoever is to go on working is let in first.
+ */
 int kern_guard_set(struct kern *k, enum dsi_guard guard, struct err *e);
+bool kern_guard_fits(struct kern *k); /* the policy in force gives this program the context dsi */
 void kern_rate_set(struct kern *k, u32 events_per_second);
 /* Replace the whole list; n <= DSI_EXEMPT_MAX, -DSI_ELIMIT else. */
 int kern_exempt_set(struct kern *k, const struct dsi_exempt *list, size_t n, struct err *e);

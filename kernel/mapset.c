@@ -45,7 +45,7 @@ static const struct {
 /* A path that waits for its inode's name. */
 struct pending {
 	u32 kind, sid, from;
-	int fd;    /* O_PATH: the labelled directory, or the directory of the file */
+	int fd;    /* O_PATH: the labelled directory, or the directory of the file (also of one that is not there yet) */
 	int error; /* errno; 0: resolved */
 	char *path;
 	char name[DSI_NAME_LEN]; /* of a file in that directory; "": the directory itself */
@@ -63,6 +63,7 @@ struct mapset {
 	u32 default_flags, n_labels, n_execs, n_names;
 	struct dsi_rule_key last_rule; /* keys rise strictly: how a duplicate is told */
 	bool resolved, armed, installed;
+	bool keeps_dsi; /* gives this program the context dsi */
 	u64 arm_us;
 };
 
@@ -75,6 +76,22 @@ static bool is_file(const char *path)
 	return !stat(path, &s) && !S_ISDIR(s.st_mode);
 }
 
+/* Nothing is there: its name is known all the same, so that what is made under it (/etc/shadow+, a program that is
+ * being replaced) has its type or enters its context from the first moment. It stays missing: a directory has to be
+ * labelled as such when it comes. */
+static void pending_expect(struct pending *p)
+{
+	char dir[DSI_PATH_LEN], real[PATH_MAX], *slash;
+
+	snprintf(dir, sizeof(dir), "%s", p->path);
+	slash = strrchr(dir, '/');
+	if (!slash[1] || strlen(slash + 1) >= sizeof(p->name))
+		return;
+	strcpy(p->name, slash + 1);
+	slash[slash == dir] = '\0';
+	p->fd = realpath(dir, real) ? open(real, O_PATH | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY) : -1;
+}
+
 /* Open what must be named: the root itself, or the directory that holds the executable. */
 static void pending_open(struct pending *p)
 {
@@ -85,6 +102,8 @@ static void pending_open(struct pending *p)
 	memset(p->name, 0, sizeof(p->name));
 	if (!realpath(p->path, real)) {
 		p->error = errno;
+		if (p->error == ENOENT)
+			pending_expect(p);
 		return;
 	}
 	if (p->kind == DSI_REC_EXEC || is_file(real)) {
@@ -191,25 +210,21 @@ static int mapset_resolve(struct mapset *m, struct err *e)
 	r = name_all(m->k, m->pending, m->n_pending, e);
 	for (u32 i = 0; i < m->n_pending && !r; i++) {
 		struct pending *p = &m->pending[i];
+		bool expected = p->error == ENOENT && p->fd >= 0;
+		int put = p->error && !expected ? p->error : pending_put(p, m->maps[SET_LABELS], m->maps[SET_EXECS]);
 
-		if (!p->error)
-			p->error = pending_put(p, m->maps[SET_LABELS], m->maps[SET_EXECS]);
-		if (p->error == EEXIST)
-			p->error = 0; /* two paths of one file or directory (merged /usr); the first one counts */
-		else if (!p->error)
+		if (!put)
 			++*(p->kind == DSI_REC_EXEC ? &m->n_execs : p->name[0] ? &m->n_names : &m->n_labels);
-		if (p->fd >= 0 && p->error) {
+		if (!expected) /* EEXIST: two paths of one file or directory (merged /usr); the first one counts */
+			p->error = put == EEXIST ? 0 : put;
+		if (p->fd >= 0 && p->error && !expected) {
 			close(p->fd);
 			p->fd = -1;
 		}
 	}
 	m->resolved = !r;
-	if (!r && m->k->state->guard == DSI_GUARD_ON) {
-		char self[PATH_MAX] = "";
-
-		if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0 || kern_exec_entry(m->k, m, self, DSI_SID_DEFAULT) != DSI_SID_DSI)
-			r = err_set(e, -DSI_ENOTSAFE, "the guard is on and this policy does not give %s the context dsi", self);
-	}
+	if (!r)
+		m->keeps_dsi = kern_exec_entry(m->k, m, m->k->self, DSI_SID_DEFAULT) == DSI_SID_DSI;
 	return r;
 }
 
@@ -251,8 +266,8 @@ static int make_maps(struct mapset *m, struct err *e)
 		LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = set_maps[i].flags);
 		u32 n = i == SET_PORTS ? 1 : MAX(m->head.counts[set_maps[i].kind], 1u);
 
-		if (i == SET_EXECS) /* files that are labelled by name lie there too */
-			n += m->head.counts[DSI_REC_LABEL];
+		if (i == SET_EXECS) /* files that are labelled by name lie there too; twice: as expected, as found behind a link */
+			n = 2 * (n + m->head.counts[DSI_REC_LABEL]);
 
 		/* missing paths may be found later, nodes may join later */
 		if (i == SET_NCLASSES)
@@ -527,6 +542,98 @@ static int label_running(struct kern *k, u32 gen, u32 *ret_changed, struct err *
 	return r;
 }
 
+static int slot_map(struct kern *k, enum set_map which, u32 slot, struct err *e)
+{
+	u32 id;
+	int fd = bpf_map_lookup_elem(k->maps[set_maps[which].outer], &slot, &id) ? -1 : bpf_map_get_fd_by_id(id);
+
+	if (fd < 0)
+		err_errno(e, -DSI_EIO, "open %s in force", kern_maps[set_maps[which].outer]);
+	return fd;
+}
+
+/* --- leaving a context -------------------------------------------------------------------------------- */
+
+/* Who is in a context that the new policy ends. */
+struct leaving {
+	struct mapset *m;
+	int now; /* contexts in force, or -1 */
+	struct { u32 pid, sid; } *v;
+	u32 n, cap;
+	bool guard, lost; /* the guard was on; no memory for one of them */
+};
+
+/*
+ * The new policy would refuse everything to a context that it does not know. That is right for the confined (their
+ * domain was taken away), not for who needed no rule at all: DSI itself, and dsi-admin that waits for its own push.
+ */
+static bool must_leave(const struct leaving *l, u32 sid)
+{
+	u32 flags = 0, any;
+
+	if (sid == DSI_SID_DSI)
+		return !l->m->keeps_dsi;
+	if (sid < DSI_SID_FIRST || l->now < 0 || bpf_map_lookup_elem(l->now, &sid, &flags) || !(flags & DSI_CTX_UNCONFINED))
+		return false;
+	return bpf_map_lookup_elem(l->m->maps[SET_CONTEXTS], &sid, &any);
+}
+
+static void on_leaving(void *ctx, const void *record)
+{
+	const struct dsi_scan_task *t = record;
+	struct leaving *l = ctx;
+
+	if (t->pid != t->tgid || !must_leave(l, t->sid))
+		return;
+	if (l->n == l->cap) {
+		u32 cap = l->cap ? 2 * l->cap : 16;
+		void *v = realloc(l->v, cap * sizeof(*l->v));
+
+		l->lost |= !v;
+		if (!v)
+			return;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n].pid = t->tgid;
+	l->v[l->n++].sid = t->sid;
+}
+
+static int contexts_leave(struct leaving *l, struct err *e)
+{
+	struct dsi_scan scan = { .op = DSI_SCAN_TELL };
+	struct kern *k = l->m->k;
+	int r;
+
+	l->now = k->state->active ? slot_map(k, SET_CONTEXTS, k->state->active % DSI_SLOTS, NULL) : -1;
+	r = kern_scan_set(k, &scan, e);
+	if (!r)
+		r = kern_iterate(k, KP_SCAN_TASKS, 0, sizeof(struct dsi_scan_task), on_leaving, l, e);
+	if (l->now >= 0)
+		close(l->now);
+	if (!r && l->lost)
+		r = err_set(e, -DSI_ENOMEM, "list of processes whose context ends");
+	if (r)
+		return r;
+	l->guard = !l->m->keeps_dsi && k->state->guard == DSI_GUARD_ON;
+	if (l->guard) { /* before they leave: it would refuse them what is their own */
+		__atomic_store_n(&k->state->guard, DSI_GUARD_OFF, __ATOMIC_SEQ_CST);
+		kern_settle();
+	}
+	for (u32 i = 0; i < l->n; i++)
+		(void)kern_label_task(k, l->v[i].pid, DSI_SID_DEFAULT, NULL); /* a process that is gone needs no label */
+	return 0;
+}
+
+/* The old policy stays after all. */
+static void contexts_return(struct leaving *l)
+{
+	for (u32 i = 0; i < l->n; i++)
+		(void)kern_label_task(l->m->k, l->v[i].pid, l->v[i].sid, NULL);
+	if (l->guard)
+		__atomic_store_n(&l->m->k->state->guard, DSI_GUARD_ON, __ATOMIC_SEQ_CST);
+}
+
 /* The handle keeps what did not resolve, and descriptors that keep labelled roots' inodes in memory. */
 static void keep_paths(struct mapset *m)
 {
@@ -544,10 +651,11 @@ static void keep_paths(struct mapset *m)
 	for (u32 i = 0; i < m->n_pending; i++) {
 		struct pending *p = &m->pending[i];
 
-		if (!p->error && p->fd >= 0 && k->held) {
+		if (p->fd >= 0 && k->held) {
 			k->held[held++] = p->fd;
 			p->fd = -1;
-		} else if (p->error && k->missing) {
+		}
+		if (p->error && k->missing) {
 			k->missing[missing++] = (struct kern_missing){ p->kind, p->sid, p->from, p->error, p->path };
 			p->path = NULL;
 		}
@@ -559,6 +667,7 @@ static void keep_paths(struct mapset *m)
 int mapset_commit(struct mapset *m, struct mapset_report *ret, struct err *e)
 {
 	u64 start = kern_now_us(), t;
+	struct leaving leaving = { .m = m };
 	struct kern *k = m->k;
 	u32 next = k->state->active + 1;
 	int r;
@@ -566,11 +675,17 @@ int mapset_commit(struct mapset *m, struct mapset_report *ret, struct err *e)
 	memset(ret, 0, sizeof(*ret));
 	r = mapset_prepare(m, e);
 	if (!r)
+		r = contexts_leave(&leaving, e);
+	if (!r)
 		r = label_running(k, next, &ret->tasks_labelled, e);
+	if (r)
+		contexts_return(&leaving);
+	free(leaving.v);
 	if (r) {
 		mapset_abort(m);
 		return r;
 	}
+	ret->guard_lost = leaving.guard;
 	t = kern_now_us();
 	__atomic_store_n(&k->state->active, next, __ATOMIC_SEQ_CST);
 	if (m->armed)
@@ -612,16 +727,6 @@ bool mapset_missing(const struct kern *k, u32 i, struct mapset_missing *ret)
 	return true;
 }
 
-static int slot_map(struct kern *k, enum set_map which, u32 slot, struct err *e)
-{
-	u32 id;
-	int fd = bpf_map_lookup_elem(k->maps[set_maps[which].outer], &slot, &id) ? -1 : bpf_map_get_fd_by_id(id);
-
-	if (fd < 0)
-		err_errno(e, -DSI_EIO, "open %s in force", kern_maps[set_maps[which].outer]);
-	return fd;
-}
-
 u32 kern_exec_entry(struct kern *k, const struct mapset *m, const char *path, u32 from)
 {
 	struct pending p = { .kind = DSI_REC_EXEC, .path = (char *)path };
@@ -633,7 +738,7 @@ u32 kern_exec_entry(struct kern *k, const struct mapset *m, const char *path, u3
 	if (!m && !k->state->active)
 		return 0;
 	pending_open(&p);
-	if (p.error || kern_name_fd(k, p.fd, &where, NULL)) {
+	if (p.fd < 0 || kern_name_fd(k, p.fd, &where, NULL)) {
 		if (p.fd >= 0)
 			close(p.fd);
 		return 0;
@@ -685,8 +790,15 @@ int kern_labels_retry(struct kern *k, u32 *ret_fixed, struct err *e)
 	execs = labels < 0 ? -1 : slot_map(k, SET_EXECS, slot, e);
 	r = execs < 0 ? -DSI_EIO : name_all(k, v, n, e);
 	for (u32 i = 0; i < n && !r; i++) {
-		if (!v[i].error)
-			v[i].error = pending_put(&v[i], labels, execs);
+		bool expected = v[i].error == ENOENT && v[i].fd >= 0;
+		int put = v[i].error && !expected ? v[i].error : pending_put(&v[i], labels, execs);
+
+		if (!put) {
+			++*(v[i].kind == DSI_REC_EXEC ? &s->n_execs : v[i].name[0] ? &s->n_names : &s->n_labels);
+			hold(k, &v[i]);
+		}
+		if (!expected)
+			v[i].error = put == EEXIST ? 0 : put; /* EEXIST: its name was expected */
 		if (v[i].error) {
 			k->missing[left] = k->missing[i];
 			k->missing[left++].error = v[i].error;
@@ -694,8 +806,6 @@ int kern_labels_retry(struct kern *k, u32 *ret_fixed, struct err *e)
 		}
 		free(v[i].path);
 		fixed++;
-		++*(v[i].kind == DSI_REC_EXEC ? &s->n_execs : v[i].name[0] ? &s->n_names : &s->n_labels);
-		hold(k, &v[i]);
 	}
 	if (!r)
 		k->n_missing = left;

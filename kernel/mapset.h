@@ -39,6 +39,7 @@ struct mapset_report {
 	u32 generation;
 	u32 missing;      /* entries for mapset_missing() */
 	u32 tasks_labelled; /* running programs that exec entries moved into a context */
+	bool guard_lost;  /* the policy does not give this program the context dsi: the guard is off since before the swap */
 	u64 arm_us, swap_us, sweep_us, total_us;
 	struct sweep_report sweep;
 };
@@ -56,7 +57,12 @@ int mapset_put(struct mapset *m, u32 kind, const void *records, u32 n, struct er
 size_t mapset_record_size(u32 kind);
 /* Resolve paths, check counts, arm revalidation. Optional; commit does what was not done. */
 int mapset_prepare(struct mapset *m, struct err *e) DSI_MUST_CHECK;
-/* In force when 0 is returned. Frees m in any case; on error the old generation stays in force. */
+/*
+ * In force when 0 is returned. Frees m in any case; on error the old generation stays in force. Processes of an
+ * unconfined context that the new policy does not know become `default` before the swap. Where it does not give this
+ * program the context dsi, DSI's own do, the guard going off before them: at no moment are they refused what they
+ * need. Turning the guard on is the caller's (kern_guard_set()).
+ */
 int mapset_commit(struct mapset *m, struct mapset_report *ret, struct err *e) DSI_MUST_CHECK;
 void mapset_abort(struct mapset *m); /* NULL-safe */
 

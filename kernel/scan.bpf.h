@@ -104,7 +104,7 @@ int dsi_scan_fds(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
-/* TCP sockets of labelled tasks that were made before the task had its label. */
+/* TCP sockets of labelled tasks that were made before the task had its label; LABEL: those of the task, in any case. */
 SEC("iter/task_file")
 int dsi_scan_socks(struct bpf_iter__task_file *ctx)
 {
@@ -119,7 +119,7 @@ int dsi_scan_socks(struct bpf_iter__task_file *ctx)
 	if (!t || !f || !scan || (scan->tgid && scan->tgid != (u32)t->tgid) || !t->bpf_storage)
 		return 0;
 	sid = task_sid(t);
-	if (sid == DSI_SID_NONE || sid == DSI_SID_DEFAULT)
+	if (sid == DSI_SID_NONE || (sid == DSI_SID_DEFAULT && scan->op != DSI_SCAN_LABEL))
 		return 0;
 	sock = bpf_sock_from_file(f);
 	if (!sock)
@@ -130,7 +130,7 @@ int dsi_scan_socks(struct bpf_iter__task_file *ctx)
 	if ((sk->__sk_common.skc_family != AF_INET_ && sk->__sk_common.skc_family != AF_INET6_) || sk->sk_type != SOCK_STREAM_)
 		return 0;
 	l = bpf_sk_storage_get(&sock_labels, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (l && !l->sid)
+	if (l && (!l->sid || scan->op == DSI_SCAN_LABEL))
 		l->sid = sid;
 	return 0;
 }

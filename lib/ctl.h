@@ -31,7 +31,8 @@ enum ctl_who { CTL_ANY = 1, CTL_GROUP = 2, CTL_ROOT = 4 };
 	 *     operators[], tail_hash}: what a statement needs to be made offline or online */        \
 	X(SUBMIT, "submit", CTL_BY_DSID, CTL_GROUP)                                                   \
 	/* {statement: base64, wait_ms, blob: hex digest put before (policy)} -> {index, ms, commit_ms, \
-	 *     enforced: [{nid, name, suspended_ms, final_ms}], missing: [names], text} */            \
+	 *     enforced: [{nid, name, suspended_ms, final_ms}], missing: [names], text, \
+	 *     through: the member that had it ordered while our ring was silent, else ""} */         \
 	X(BLOB_PUT, "blob-put", CTL_BY_DSID, CTL_GROUP)                                               \
 	/* {digest, size, offset, data: base64} -> {have: bytes} ; complete when have == size */      \
 	X(BLOB_GET, "blob-get", CTL_BY_DSID | CTL_BY_SERVER, CTL_GROUP)                               \

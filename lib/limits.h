@@ -6,7 +6,8 @@
 #include "lib/compiler.h"
 
 #ifndef DSI_VERSION
-#define DSI_VERSION "0.1.0"
+#define DSI_VERSION "0.1.0"_Static_assert(LIM_RING_CONF + LIM_RING_KEY + 1024 <= LIM_LINK_FRAME, "both files of the ring fit a link frame");
+
 #endif
 
 enum {
@@ -27,16 +28,23 @@ enum {
 	LIM_BLOB_NAME = 32,        /* blobs (policy images) are named by their SHA-256 */
 	LIM_DIRECT_FRAME = 1 << 20,/* one frame on the direct leg */
 	LIM_LINK_FRAME = 128 << 10,/* one frame between two processes of a daemon */
+	LIM_RING_CONF = 64 << 10,  /* corosync.conf, where DSI changes or hands it on */
+	LIM_RING_KEY = 4096,       /* corosync's own bounds of its key */
+	LIM_RING_KEY_MIN = 128,
 	LIM_CTL = 1 << 20,         /* one control request or reply (JSON text) */
 	LIM_QUEUE = 4096,          /* messages waiting for the ring */
 	LIM_SKEW_MS = 600000,      /* how far the date of an entry may be from our clock before we acknowledge it */
 	LIM_FOREIGN = 16,          /* submissions that other members handed in over the direct leg, at once */
 	LIM_FOREIGN_EACH = 4,      /* of these, by one member */
+	LIM_STAGE = 64 << 20,      /* entries shown by a source, not yet proven committed */
+	LIM_DIGEST_EVERY = 64,     /* entries between two comparisons of state */
+	LIM_PROOF_EVERY = 1024,    /* entries between two commit proofs that are kept for good */
 };
 
 _Static_assert(LIM_ENTRY_BODY + 8192 <= LIM_BODY, "an entry fits a message body");
 _Static_assert(LIM_FOREIGN_EACH < LIM_FOREIGN, "one member leaves room for the others");
 _Static_assert(LIM_BODY + 1024 <= LIM_RING_MSG, "a body and its envelope fit the ring");
 _Static_assert(LIM_RING_MSG + 1024 <= LIM_LINK_FRAME, "a ring message fits a link frame");
+_Static_assert(LIM_RING_CONF + LIM_RING_KEY + 1024 <= LIM_LINK_FRAME, "both files of the ring fit a link frame");
 
 #endif

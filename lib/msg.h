@@ -31,7 +31,9 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	MSG(REPORT, 18, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, report)                                  \
 	MSG(VERDICTACK, 19, ALARM, ROLE_MANAGER, MSG_CLEAR, verdictack)                               \
 	MSG(ALARM, 20, ALARM, ROLE_MANAGER | ROLE_SERVER, MSG_SEALED, alarm)                          \
-	MSG(DENIALS, 32, AUDIT, ROLE_MANAGER, MSG_SEALED, denials)
+	MSG(DENIALS, 32, AUDIT, ROLE_MANAGER, MSG_SEALED, denials)                                    \
+	MSG(DIGEST, 24, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, digest)                                  \
+	MSG(RING, 25, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, ring)
 
 /* --- bodies ------------------------------------------------------------------------------------- */
 
@@ -84,7 +86,18 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 
 #define BODY_VERDICTACK(F) F(id16, request) F(u32, target) F(u32, stage) /* 1 suspended 2 final */ F(u64, kernel_us)
 
+/* How far a node's corosync files follow the log; said again in each view. Times a reload, decides nothing else. */
+#define BODY_RING(F)                                                                                   \
+	F(u64, index) /* newest entry they follow (gcs/ring_follow.h) */                              \
+	F(u32, stage) /* enum ring_stage */                                                           \
+	F(u32, nodes) /* in its node list */
+
 #define BODY_ALARM(F) F(u64, wall_ms) F(u32, severity) F(str, kind) F(text, text)
+
+/* Digest of the replicated state after entry index: at each TERM and every LIM_DIGEST_EVERY entries. entry: that
+ * entry's hash, so that who is shown the state knows where the log goes on. format: of the bytes that the digest is
+ * of; only those of one format compare. */
+#define BODY_DIGEST(F) F(u64, index) F(hash, entry) F(u32, format) F(hash, digest)
 
 #define BODY_DENIALS(F) F(u64, lost) F(blobs, events) /* body_denial, one each */
 /* One refusal as the kernel recorded it, translated by dsid: numbers only, names are found by who shows it. */
@@ -115,7 +128,9 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	BODY_DECLARE(submitted, BODY_SUBMITTED)                                                       \
 	BODY_DECLARE(report, BODY_REPORT)                                                             \
 	BODY_DECLARE(verdictack, BODY_VERDICTACK)                                                     \
+	BODY_DECLARE(ring, BODY_RING)                                                                 \
 	BODY_DECLARE(alarm, BODY_ALARM)                                                               \
+	BODY_DECLARE(digest, BODY_DIGEST)                                                             \
 	BODY_DECLARE(denials, BODY_DENIALS)                                                           \
 	BODY_DECLARE(denial, BODY_DENIAL)
 BODY_DECLARE_ALL

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum filter { FILTER_NONE, FILTER_KEYS, FILTER_CHANNEL, FILTER_ENGINE, FILTER_COUNT };
+enum filter { FILTER_KEYS, FILTER_CHANNEL, FILTER_ENGINE, FILTER_MONITOR, FILTER_RING, FILTER_COUNT };
 
 static const struct {
 	const char *name, *user;
@@ -62,13 +62,36 @@ static const int calls_loop[] = {
 	SCMP_SYS(sync_file_range), SCMP_SYS(syncfs), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(select), SCMP_SYS(pselect6),
 };
 
+/* The monitor's own: BPF; and what a job of root's needs from fork to exit: re-exec of this program, its dynamic
+ * loader, exec of one tool, its own drop. */
+static const int calls_monitor[] = {
+	SCMP_SYS(bpf), SCMP_SYS(execve), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(pidfd_open),
+	SCMP_SYS(close_range),
+	SCMP_SYS(arch_prctl), SCMP_SYS(set_tid_address), SCMP_SYS(pipe), SCMP_SYS(getpgrp), SCMP_SYS(setsid), SCMP_SYS(getsid),
+	SCMP_SYS(capget), SCMP_SYS(capset), SCMP_SYS(seccomp), SCMP_SYS(getresuid), SCMP_SYS(getresgid),
+};
+
+/* Two files written beside and renamed, and libqb's client end: a local socket and memory shared with corosync. No fork,
+ * no exec, no listening. */
+static const int calls_ring[] = {
+	SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername), SCMP_SYS(shutdown), SCMP_SYS(openat), SCMP_SYS(open), SCMP_SYS(stat), SCMP_SYS(lstat),
+	SCMP_SYS(statx), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
+	SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fsync), SCMP_SYS(fchmod), SCMP_SYS(prlimit64), SCMP_SYS(uname), SCMP_SYS(getppid),
+	SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(prctl), SCMP_SYS(sysinfo),
+};
+
+enum { SETS = 3 };
 static const struct {
 	const int *v;
 	size_t n;
-} filter_sets[FILTER_COUNT][2] = {
+} filter_sets[FILTER_COUNT][SETS] = {
 	[FILTER_KEYS] = { { calls_basic, ARRAY_SIZE(calls_basic) } },
 	[FILTER_CHANNEL] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) } },
 	[FILTER_ENGINE] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) } },
+	[FILTER_MONITOR] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) },
+			     { calls_monitor, ARRAY_SIZE(calls_monitor) } },
+	[FILTER_RING] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_ring, ARRAY_SIZE(calls_ring) } },
 };
 
 void sandbox_early(void)
@@ -97,10 +120,11 @@ static int drop_ids(const char *user, struct err *e)
 	return 0;
 }
 
-/* Root's work that is left to the monitor; init/dsid.service bounds the same list. */
+/* Root's work that is left to the monitor once it runs (SECURITY.md says what for). init/dsid.service bounds a longer
+ * list: loading, and starting children who change their user and lock their memory, is over by then. */
 static const cap_value_t caps_monitor[] = {
-	CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_RESOURCE, CAP_SETUID, CAP_SETGID, CAP_KILL,
-	CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, CAP_IPC_LOCK, CAP_CHOWN, CAP_FOWNER,
+	CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_KILL, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
+	CAP_CHOWN, CAP_FOWNER,
 };
 
 /* Only what is both in the list and held: a container or unit may have taken some away already. */
@@ -148,12 +172,10 @@ static int install_filter(enum filter f, struct err *e)
 	scmp_filter_ctx ctx;
 	int rc = 0;
 
-	if (f == FILTER_NONE)
-		return 0;
 	ctx = seccomp_init(refusal());
 	if (!ctx)
 		return err_set(e, -DSI_ENOMEM, "system-call filter");
-	for (int s = 0; s < 2 && !rc; s++)
+	for (int s = 0; s < SETS && !rc; s++)
 		for (size_t i = 0; i < filter_sets[f][s].n && !rc; i++)
 			rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, filter_sets[f][s].v[i], 0);
 	if (!rc)
@@ -172,7 +194,7 @@ int sandbox_enter(enum sandbox_profile p, struct err *e)
 		if (!rc)
 			rc = drop_caps(e);
 	} else {
-		rc = keep_caps(caps_monitor, ARRAY_SIZE(caps_monitor), e);
+		rc = keep_caps(caps_monitor, p == SANDBOX_MONITOR ? ARRAY_SIZE(caps_monitor) : 0, e);
 	}
 	if (!rc && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		rc = err_errno(e, -DSI_EPERM, "no_new_privs");

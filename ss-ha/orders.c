@@ -3,7 +3,7 @@
  * What the active server turns into entries. The judgement is state's (gcs/state.h); here the server adds
  * what only it can: NIDs, key wraps, promises.
  *
- * Must never: order a statement that state_check() refuses; let a group key out of this function unwiped.
+ * Must never: order a statement that state_check() refuses, or a policy that the must-allow list does; let a group key out of this function unwiped.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +59,136 @@ static int make_verdict(struct server *s, const struct statement *st, struct are
 	return rc ? rc : state_make_body(st, keygen, &wraps, w);
 }
 
-static int order_statement(struct server *s, const struct body_submit *m, struct err *e)
+/* --- policies: the image first, then the must-allow list ---------------------------------------------------- */
+
+static void held_free(struct held *h)
+{
+	free(h->statement);
+	memset(h, 0, sizeof(*h));
+}
+
+void orders_drop(struct server *s)
+{
+	s->n_ordered = 0;
+	for (u32 i = 0; i < HELD_MAX; i++)
+		if (!s->held[i].fetching) /* else its callback ends it */
+			held_free(&s->held[i]);
+}
+
+/* Handed in again, from its start. */
+static void held_again(struct server *s, struct held *h)
+{
+	struct held copy = *h;
+	struct body_submit m = { .kind = copy.kind, .blob_from = copy.blob_from,
+				 .statement = { .p = copy.statement, .n = copy.n } };
+
+	memcpy(m.request, copy.request, sizeof(m.request));
+	memset(h, 0, sizeof(*h));
+	orders_submit(s, &copy.from, &m);
+	free(copy.statement);
+}
+
+void orders_judged(void *ctx, const u8 digest[CRYPTO_HASH])
+{
+	struct server *s = ctx;
+
+	(void)digest; /* others may have waited for the thread: all try again */
+	for (u32 i = 0; i < HELD_MAX; i++)
+		if (s->held[i].used && !s->held[i].fetching)
+			held_again(s, &s->held[i]);
+}
+
+static void on_image(void *ctx, int code)
+{
+	struct held *h = ctx;
+	struct server *s = h->s;
+	char text[LIM_PATH + 160];
+
+	h->fetching = false;
+	if (!code) {
+		held_again(s, h);
+		return;
+	}
+	if (code == -DSI_ENOSPC)
+		snprintf(text, sizeof(text), "server %s has no space left for the policy's image: free some below %s", s->conf.node,
+			 s->conf.log_dir);
+	else
+		snprintf(text, sizeof(text), "the policy's image cannot be had from %s: %s",
+			 server_node_name(s, h->blob_from ? h->blob_from : h->from.nid), err_text(code));
+	log_warning("policy refused: %s", text);
+	answer(s, h->request, code, text);
+	held_free(h);
+}
+
+static struct held *hold(struct server *s, const struct session_sender *from, const struct body_submit *m)
+{
+	struct held *h = NULL;
+
+	for (u32 i = 0; i < HELD_MAX && !h; i++)
+		if (!s->held[i].used)
+			h = &s->held[i];
+	if (!h || !(h->statement = malloc(m->statement.n)))
+		return NULL; /* it will be asked again */
+	h->s = s;
+	h->used = true;
+	h->from = *from;
+	h->kind = m->kind;
+	h->blob_from = m->blob_from;
+	h->n = m->statement.n;
+	memcpy(h->statement, m->statement.p, m->statement.n);
+	memcpy(h->request, m->request, sizeof(h->request));
+	return h;
+}
+
+static bool held(const struct server *s, const u8 request[16])
+{
+	for (u32 i = 0; i < HELD_MAX; i++)
+		if (s->held[i].used && !memcmp(s->held[i].request, request, 16))
+			return true;
+	return false;
+}
+
+/* 0: may be ordered; *ret_wait: not known yet, the request is held or will come again. */
+static int policy_judge(struct server *s, const struct session_sender *from, const struct body_submit *m,
+			const struct statement *st, bool *ret_wait, struct err *e)
+{
+	struct body_s_policy p;
+	struct held *h;
+	struct arena a;
+	u8 *image;
+	size_t len;
+	int rc;
+
+	arena_init(&a, 64 << 10);
+	rc = body_decode(&schema_s_policy, st->body, st->body_len, &p, &a);
+	arena_fini(&a);
+	if (rc)
+		return err_set(e, rc, "policy: %s", err_text(rc));
+	if (lockout_answer(s->lockout, p.digest, &rc, e))
+		return rc;
+	*ret_wait = true;
+	h = hold(s, from, m);
+	if (!h)
+		return 0;
+	memcpy(h->digest, p.digest, sizeof(h->digest));
+	if (!blob_present(replica_log(s->replica), p.digest)) {
+		h->fetching = true;
+		replica_blob_hint(s->replica, p.digest, m->blob_from ? m->blob_from : from->nid);
+		replica_blob_fetch(s->replica, p.digest, on_image, h);
+		return 0;
+	}
+	rc = blob_get(replica_log(s->replica), p.digest, &image, &len, e);
+	if (!rc)
+		rc = lockout_judge(s->lockout, p.digest, image, len);
+	if (!rc || rc == -DSI_EAGAIN)
+		return 0;
+	held_free(h);
+	*ret_wait = false;
+	return err_set(e, rc, "the policy cannot be judged by the must-allow list: %s", err_text(rc));
+}
+
+static int order_statement(struct server *s, const struct session_sender *from, const struct body_submit *m, bool *ret_wait,
+			   struct err *e)
 {
 	u32 live[LIM_NODES], n_live = live_nodes(s, live);
 	struct statement st;
@@ -72,7 +201,9 @@ static int order_statement(struct server *s, const struct body_submit *m, struct
 	if (st.kind != m->kind || memcmp(st.request, m->request, sizeof(st.request)))
 		return err_set(e, -DSI_EINVAL, "the request names another kind or id than its statement");
 	rc = state_check(replica_state(s->replica), &st, loop_wall_ms(), live, n_live, e);
-	if (rc)
+	if (!rc && st.kind == ENTRY_POLICY)
+		rc = policy_judge(s, from, m, &st, ret_wait, e);
+	if (rc || *ret_wait)
 		return rc;
 	arena_init(&a, 1 << 20);
 	wbuf_init(&w, LIM_ENTRY_BODY);
@@ -133,14 +264,16 @@ void orders_applied(struct server *s, const struct entry *e, const struct state_
 void orders_submit(struct server *s, const struct session_sender *from, const struct body_submit *m)
 {
 	struct err e = { 0 };
+	bool wait = false;
 	int rc;
 
-	if (!s->active || ordered(s, m->request) || m->kind == ENTRY_REFORM) /* that one is root's, and ordered by nobody */
+	if (!s->active || ordered(s, m->request) || held(s, m->request) ||
+	    m->kind == ENTRY_REFORM) /* that one is root's, and ordered by nobody */
 		return;
-	rc = m->kind == ENTRY_ENROL ? order_enrolment(s, m, &e) : order_statement(s, m, &e);
+	rc = m->kind == ENTRY_ENROL ? order_enrolment(s, m, &e) : order_statement(s, from, m, &wait, &e);
 	/* A statement asked again because our answer was slow or a server died is applied already. An enrolment is
 	 * asked once: its token was used by somebody. */
-	if (rc == -DSI_EREPLAY && m->kind != ENTRY_ENROL)
+	if (wait || (rc == -DSI_EREPLAY && m->kind != ENTRY_ENROL))
 		return;
 	if (rc)
 		log_warning("%s from %s refused: %s", entry_type_name((u16)m->kind), server_node_name(s, from->nid), e.text);
@@ -288,12 +421,14 @@ static void order_kept(struct server *s)
 		struct body_submit m = { .statement = kept.v[i] };
 		struct statement st;
 		struct err e = { 0 };
+		bool wait = false;
 
 		if (statement_open(&st, kept.v[i].p, kept.v[i].n) || ordered(s, st.request))
 			continue;
 		m.kind = st.kind;
 		memcpy(m.request, st.request, sizeof(m.request));
-		if (order_statement(s, &m, &e))
+		/* no policy is ever kept, so nobody is needed from whom an image could be had */
+		if (order_statement(s, /* from= */ NULL, &m, &wait, &e))
 			continue;
 		log_info("%s told by members is being ordered", entry_type_name(st.kind));
 		if (s->n_ordered < ORDERED_MAX)

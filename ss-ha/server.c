@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gcs/channel_proxy.h"
+#include "lib/ctl.h"
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "policies/denial.h"
@@ -124,7 +125,7 @@ static void on_role(void *ctx, bool active, u64 term, u32 active_nid)
 	if (s->active != active)
 		log_info("%s, term %llu", active ? "active" : "standby", (unsigned long long)term);
 	if (!active)
-		s->n_ordered = 0; /* what was not committed may be lost: whoever asked asks again */
+		orders_drop(s); /* what was not committed may be lost: whoever asked asks again */
 	s->active = active;
 	s->term = term;
 	s->active_nid = active_nid;
@@ -196,6 +197,8 @@ static int server_open(struct server *s, int keys_fd, struct err *e)
 	rc.n_peers = ss_conf_peers(&s->conf, rc.peers);
 	code = store_open(&s->store, s->conf.log_dir, e);
 	if (!code)
+		code = lockout_new(&s->lockout, s->loop, PATH_POLICIES "/must-allow.list", orders_judged, s, e);
+	if (!code)
 		code = replica_new(&s->replica, &rc, &replica_ops, s, e);
 	if (code)
 		return code;
@@ -227,6 +230,8 @@ int server_run(const struct ss_conf *conf, int keys_fd, int channel_fd)
 	server_control_free(s);
 	loop_timer_free(s->housekeeping);
 	replica_free(s->replica);
+	lockout_free(s->lockout);
+	orders_drop(s);
 	store_close(s->store);
 	free(s->image);
 	loop_free(s->loop);

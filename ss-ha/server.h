@@ -14,9 +14,21 @@
 #include "gcs/replica.h"
 #include "lib/ipc.h"
 #include "ss-ha/conf.h"
+#include "ss-ha/lockout.h"
 #include "ss-ha/store.h"
 
-enum { ORDERED_MAX = 64 };
+enum { ORDERED_MAX = 64, HELD_MAX = 4 };
+
+/* A policy handed in that waits for its image, then for the must-allow list; asked again by dsid each second. */
+struct held {
+	struct server *s;
+	bool used, fetching;
+	struct session_sender from;
+	u8 request[16], digest[CRYPTO_HASH];
+	u8 *statement;
+	size_t n;
+	u32 kind, blob_from;
+};
 
 struct server {
 	struct loop *loop;
@@ -38,6 +50,8 @@ struct server {
 	struct ipc_request *failover; /* who asked us to step aside and waits for the next server's term; NULL */
 	u64 failover_began;
 	struct loop_timer *failover_timer;
+	struct lockout *lockout;
+	struct held held[HELD_MAX];
 	struct loop_timer *housekeeping; /* promotions, policies that go back */
 	u8 *image; /* of the policy in force, for names in refusals; NULL */
 	size_t image_len;
@@ -57,6 +71,8 @@ int orders_term_body(struct server *s, const struct gcs_ring *ring, const struct
 int orders_key_body(struct server *s, struct wbuf *w);
 void orders_applied(struct server *s, const struct entry *e, const struct state_result *r);
 void orders_housekeeping(struct server *s);
+void orders_judged(void *ctx, const u8 digest[CRYPTO_HASH]); /* ctx: struct server; lockout has an answer */
+void orders_drop(struct server *s); /* no longer active, or the end: what was not ordered is asked again elsewhere */
 
 /* control.c */
 int server_control_open(struct server *s, struct err *e);

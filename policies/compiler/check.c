@@ -589,7 +589,8 @@ static bool check_ends(struct checker *c, struct rule *r)
 	return true;
 }
 
-/* Local rules of unconfined domains grant what they already have. */
+/* Local rules of unconfined domains grant what they already have, but for files of type `dsi`: the guard asks for a
+ * rule there. */
 static void warn_unconfined(struct checker *c, const struct rule *r)
 {
 	if (r->kind != RULE_ALLOW)
@@ -609,7 +610,8 @@ static void warn_unconfined(struct checker *c, const struct rule *r)
 		const struct ref *t = policy_term_members(c->p, &r->targets[i], &n);
 
 		for (u32 k = 0; k < n; k++)
-			if (r->cls == DSI_CLASS_TCP && symbol_is(t[k].sym, DSI_SID_OUTSIDE))
+			if ((r->cls == DSI_CLASS_TCP && symbol_is(t[k].sym, DSI_SID_OUTSIDE)) ||
+			    (r->cls == DSI_CLASS_FILE && symbol_is(t[k].sym, DSI_SID_DSI)))
 				return;
 	}
 	diag_warning(c->p, c->diags, r->pos, "this rule has no effect: its subject is unconfined");

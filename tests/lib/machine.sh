@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What this machine is like, as text to compare: demo and check promise to leave network, listeners, services
-# and /etc as they were. Other labs may be at work meanwhile (their processes carry DSI_LAB_ID): not counted.
+# and /etc as they were. Other labs may be at work meanwhile: their services are in namespaces of their own.
 
 machine_etc() { # names, modes, owners, link targets, and what is in the files
 	find /etc -xdev -printf '%p %y %m %U %G %l\n' | LC_ALL=C sort
@@ -25,7 +25,7 @@ machine_services() {
 	fi
 	local pid
 	for pid in $(ps -eo pid=,stat=,comm= | awk '$2 !~ /^Z/ && $3 ~ /^(corosync|dsid|dsi-ss|nginx|redis-server)$/ { print $1 }'); do
-		grep -qz '^DSI_LAB_ID=' "/proc/$pid/environ" 2>/dev/null || cat "/proc/$pid/comm" 2>/dev/null
+		[[ $(readlink "/proc/$pid/ns/net") != "$(readlink /proc/self/ns/net)" ]] || cat "/proc/$pid/comm" 2>/dev/null
 	done | sort
 }
 

@@ -51,6 +51,6 @@ check_until 60 "n2, alone, is not live" ask n2 '.view.live == false' status
 check "and changes nothing" on n2 sh -c '! dsi-admin policy push '"$TWO_TIER"' --timeout 3s'
 check "n2 is back" lab heal
 check_until 60 "three of three voters, one active server" voters_are n2 3
-check "both say the same" ask n2 '.server.active == "n3"' status
+check_until 30 "both say the same" ask n2 '.server.active == "n3"' status
 
 job_end

@@ -214,13 +214,17 @@ static void f_wipe(struct churn *k)
 		cluster_boot(k->c, nid);
 }
 
-/* One manager at a time lives in another hour. */
+/* One node at a time lives in another hour. */
 static void f_clock(struct churn *k)
 {
 	u32 nid = any_nid(k);
+	int64_t hour = sim_chance(k->s, 50) ? -3600000 : 3600000;
 
-	for (u32 i = 1; i <= k->c->cfg.nodes; i++)
-		cluster_clock(k->c, i, ROLE_MANAGER, i != nid ? 0 : sim_chance(k->s, 50) ? -3600000 : 3600000);
+	for (u32 i = 1; i <= k->c->cfg.nodes; i++) {
+		cluster_clock(k->c, i, ROLE_MANAGER, i == nid ? hour : 0);
+		if (i <= k->c->cfg.servers)
+			cluster_clock(k->c, i, ROLE_SERVER, i == nid ? hour : 0);
+	}
 }
 
 static void f_yield(struct churn *k)

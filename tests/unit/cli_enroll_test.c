@@ -14,6 +14,7 @@
 
 #include "cli/opkey.h"
 #include "gcs/direct.h"
+#include "gcs/ring_job.h"
 #include "gcs/status.h"
 #include "lib/keyservice.h"
 #include "tests/unit/cli_fixture.h"
@@ -26,12 +27,14 @@ enum behaviour {
 	UNKNOWN_KEY,    /* a true log, our key in it, but its own is not */
 	NEVER_BINDS,    /* says yes, but the log does not have us */
 	LIES_ABOUT_NID,
+	GIVES_RING,     /* once the newcomer is in the node list, a moment later */
 };
 
 struct server {
 	struct world *w;
 	struct direct *direct;
 	enum behaviour behaviour;
+	u32 asked_ring;
 };
 
 /* ---- the member --------------------------------------------------------------------------------------- */
@@ -165,15 +168,42 @@ static void enrol(struct server *s, struct direct_request *rq, const struct dire
 	wbuf_fini(&w);
 }
 
+#define RING_HEAD "totem {\n version: 2\n config_version: 4\n secauth: on\n}\nnodelist {\n node {\n  name: n1\n  nodeid: 1\n" \
+		  "  ring0_addr: 10.0.0.1\n }\n"
+#define RING_US " node {\n  name: n7\n  nodeid: 2\n  ring0_addr: 10.9.9.9\n }\n"
+
+static void ring(struct server *s, struct direct_request *rq, const struct direct_peer *peer)
+{
+	static const u8 key[128] = { 5 };
+	const char *text = s->asked_ring > 1 ? RING_HEAD RING_US "}\n" : RING_HEAD "}\n";
+	struct ring_gift g = {
+		.index = 4, .conf = (const u8 *)text, .conf_len = strlen(text), .key = key, .key_len = sizeof(key)
+	};
+	struct wbuf w;
+
+	if (!s->asked_ring++ || !peer->nid) {
+		direct_reply(rq, -DSI_EAGAIN, NULL, 0);
+		return;
+	}
+	wbuf_init(&w, 64 << 10);
+	ring_gift_encode(&g, &w);
+	direct_reply(rq, 0, w.data, w.len);
+	wbuf_fini(&w);
+}
+
 static void on_request(void *ctx, struct direct_request *rq, const struct direct_peer *peer, enum direct_kind kind,
 		       const u8 *p, size_t n)
 {
+	struct server *s = ctx;
+
 	if (kind == DIRECT_ROOTS)
 		roots(ctx, rq);
 	else if (kind == DIRECT_ENTRIES)
 		entries(ctx, rq, p, n);
 	else if (kind == DIRECT_ENROL)
 		enrol(ctx, rq, peer, p, n);
+	else if (kind == DIRECT_RING && s->behaviour == GIVES_RING)
+		ring(ctx, rq, peer);
 	else
 		direct_reply(rq, -DSI_EROLE, NULL, 0);
 }
@@ -306,7 +336,7 @@ static char *text_of(const struct scene *sc, const char *path)
 
 #define CONF                                                                                           \
 	"# Who this node is; written by dsi-admin. The log decides; this is where to begin.\n"         \
-	"nid = 2\nname = n7\ndirect = 10.9.9.9:21065\nroles = member voter server\npeer = "
+	"nid = 2\nname = n7\ndirect = 10.9.9.9:21065\nroles = member voter server\npeer = 10.0.0.1:5407\npeer = "
 
 static void is_enrolled(const struct scene *sc)
 {
@@ -349,6 +379,45 @@ START_TEST(lost_answer_is_no_loss)
 	scene_start(&sc, LOSES_ANSWER);
 	ck_assert_msg(enroll(&sc, "20s", false) == 0, "%s", sc.f.log);
 	is_enrolled(&sc);
+	scene_end(&sc);
+}
+END_TEST
+
+/* Asked until the member has put us into its list; what was there stays beside it. */
+START_TEST(takes_the_ring)
+{
+	static const char own[] = "totem {\n secauth: on\n}\nnodelist {\n}\nlogging {\n to_syslog: yes\n}\n";
+	char path[128];
+	struct scene sc;
+	const char *got;
+	FILE *f;
+
+	scene_start(&sc, GIVES_RING);
+	snprintf(path, sizeof(path), "mkdir -p %s/etc/corosync", sc.dir);
+	ck_assert_int_eq(system(path), 0);
+	snprintf(path, sizeof(path), "%s/etc/corosync/corosync.conf", sc.dir);
+	f = fopen(path, "w");
+	fputs(own, f);
+	fclose(f);
+	ck_assert_msg(enroll(&sc, "20s", false) == 0, "%s", sc.f.log);
+	is_enrolled(&sc);
+	ck_assert_msg(strstr(sc.f.out, "corosync's files written for 2 nodes") != NULL, "%s", sc.f.out);
+	got = text_of(&sc, "/etc/corosync/corosync.conf");
+	ck_assert_ptr_nonnull(strstr(got, RING_US));
+	ck_assert_ptr_nonnull(strstr(got, "to_syslog"));
+	ck_assert_str_eq(text_of(&sc, "/etc/corosync/corosync.conf.dsi-previous"), own);
+	ck_assert_ptr_nonnull(text_of(&sc, "/etc/corosync/authkey"));
+	scene_end(&sc);
+	/* not wanted, not there, not given: the enrolment holds all the same */
+	scene_start(&sc, GIVES_RING);
+	ck_assert_int_eq(CLI(&sc, "dsi-admin", "enroll", "--no-ring", "--token", sc.token, "--address",
+			     "10.9.9.9:21065", "--contact", sc.contact, "--root", sc.dir),
+			 0);
+	ck_assert_ptr_nonnull(strstr(sc.f.out, "corosync left alone"));
+	scene_end(&sc);
+	scene_start(&sc, HONEST);
+	ck_assert_int_eq(enroll(&sc, "20s", false), 0);
+	ck_assert_ptr_nonnull(strstr(sc.f.out, "corosync is not installed"));
 	scene_end(&sc);
 }
 END_TEST
@@ -535,6 +604,7 @@ int main(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, enrols);
+	tcase_add_test(t, takes_the_ring);
 	tcase_add_test(t, lost_answer_is_no_loss);
 	tcase_add_loop_test(t, impostors, 0, 4);
 	tcase_add_test(t, backup_and_restore);

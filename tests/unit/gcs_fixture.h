@@ -72,17 +72,36 @@ static inline void fixture_keys_serve(struct fixture_keys *k, enum keyfile_kind 
 	MUST(keys_open(&k->keys, sv[0], &e) == 0);
 }
 
-/* The same on a fresh key file. */
+static inline void fixture_keys_path(struct fixture_keys *k)
+{
+	snprintf(k->path, sizeof(k->path), "/tmp/dsi-test-key.%d.%p", (int)getpid(), (void *)k);
+	unlink(k->path);
+}
+
+/* Fresh keys. */
 static inline void fixture_keys_start(struct fixture_keys *k, enum keyfile_kind kind)
 {
 	struct keyfile_pub pub;
 	struct err e = { 0 };
 
-	snprintf(k->path, sizeof(k->path), "/tmp/dsi-test-key.%d.%p", (int)getpid(), (void *)k);
-	unlink(k->path);
+	fixture_keys_path(k);
 	MUST(keyfile_create(k->path, kind, &pub, &e) == 0);
 	fixture_keys_serve(k, kind);
 	MUST(memcmp(k->keys.pub.sign, pub.sign, sizeof(pub.sign)) == 0);
+}
+
+/* Known keys: signing, KEM and CA seed. */
+static inline void fixture_keys_seeded(struct fixture_keys *k, enum keyfile_kind kind, const u8 seeds[3][CRYPTO_SEED])
+{
+	u8 file[KEYFILE_SIZE] = { 'D', 'S', 'I', 'K', 1, (u8)kind };
+	int fd;
+
+	fixture_keys_path(k);
+	memcpy(file + 6, seeds, 3 * CRYPTO_SEED);
+	MUST(crypto_sha256(file, KEYFILE_SIZE - CRYPTO_HASH, file + KEYFILE_SIZE - CRYPTO_HASH) == 0);
+	fd = open(k->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0440);
+	MUST(fd >= 0 && write(fd, file, sizeof(file)) == (ssize_t)sizeof(file) && close(fd) == 0);
+	fixture_keys_serve(k, kind);
 }
 
 static inline void fixture_keys_stop(struct fixture_keys *k)

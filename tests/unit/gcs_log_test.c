@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -439,6 +440,59 @@ START_TEST(meta_is_seen_at_once_and_after_restart)
 }
 END_TEST
 
+START_TEST(proofs_by_what_they_prove)
+{
+	u8 p[3000] = { 1 };
+	struct log_boot b;
+	struct log *g = open_log(&b);
+	u64 index = 0;
+	size_t n;
+
+	ck_assert_ptr_null(log_proof(g, 0, &index, &n));
+	ck_assert_ptr_null(log_proof_last(g, &index, &n));
+	ck_assert_int_eq(log_proof_put(g, 0, 0, p, 10), -DSI_ELIMIT);
+	ck_assert_int_eq(log_proof_put(g, 5, 0, p, 0), -DSI_ELIMIT);
+	ck_assert_int_eq(log_proof_put(g, 5, 0, p, sizeof(p)), 0);
+	ck_assert_int_eq(log_proof_put(g, 9, 0, p, 10), 0);
+	ck_assert_int_eq(log_proof_put(g, 12, 9, p, 20), 0); /* instead of it */
+	ck_assert_int_eq(log_proof_put(g, 12, 12, p, 30), 0);
+	log_close(g);
+	g = open_log(&b);
+	ck_assert(log_proof(g, 0, &index, &n) && index == 5 && n == sizeof(p));
+	ck_assert(log_proof(g, 5, &index, &n) && index == 5);
+	ck_assert(log_proof(g, 6, &index, &n) && index == 12 && n == 30);
+	ck_assert(log_proof_last(g, &index, &n) && index == 12);
+	ck_assert_ptr_null(log_proof(g, 13, &index, &n));
+	ck_assert_ptr_null(log_proof(g, UINT64_MAX, &index, &n));
+	log_close(g);
+}
+END_TEST
+
+/* A log written before there were proofs: format 1 too, without that table. */
+START_TEST(a_log_from_before_proofs_opens)
+{
+	char path[80];
+	struct log_boot b;
+	struct chain c = { 0 };
+	struct log *g = open_log(&b);
+	sqlite3 *db;
+	u64 index;
+	size_t n;
+
+	append(g, &c, 1, 10);
+	drain(g);
+	log_close(g);
+	snprintf(path, sizeof(path), "%s/log.db", dir);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE proof", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	g = open_log(&b);
+	ck_assert_uint_eq(b.tail_index, 1);
+	ck_assert_ptr_null(log_proof_last(g, &index, &n));
+	log_close(g);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("gcs_log");
@@ -458,6 +512,8 @@ int main(void)
 	tcase_add_test(t, full_disk_leaves_nothing_half_done);
 	tcase_add_test(t, killed_at_any_time_the_log_is_a_prefix);
 	tcase_add_test(t, blobs_are_whole_or_absent);
+	tcase_add_test(t, proofs_by_what_they_prove);
+	tcase_add_test(t, a_log_from_before_proofs_opens);
 	tcase_add_test(t, meta_is_seen_at_once_and_after_restart);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

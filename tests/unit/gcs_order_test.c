@@ -299,7 +299,7 @@ START_TEST(opens_and_acknowledges)
 }
 END_TEST
 
-/* Only the leader's own word, about its own term, and only where somebody can follow. */
+/* Only the leader's own word, about its own term. */
 START_TEST(yield_is_the_leaders_word)
 {
 	struct body_yield b = { .term = 1 };

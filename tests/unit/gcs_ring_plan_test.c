@@ -317,6 +317,53 @@ START_TEST(there_and_back)
 }
 END_TEST
 
+/* A member's text: who is on the ring and how it speaks, nothing that names a file, a program or a host to call. */
+START_TEST(taken_from_a_member)
+{
+	static const char peer[] = "# theirs\ntotem {\n version: 2\n config_version: 9\n secauth: on\n keyfile: "
+				   "/etc/shadow\n"
+				   " interface {\n  linknumber: 0\n  bindnetaddr: 1.2.3.0\n }\n evil {\n  a: b\n  "
+				   "deeper {\n   c: d\n  }\n }\n}\n"
+				   "nodelist {\n node {\n  name: a\n  nodeid: 1\n  ring0_addr: 10.0.0.1\n  x: y\n "
+				   "}\n}\n"
+				   "logging {\n logfile: /etc/passwd\n}\nsystem {\n state_dir: /\n}\nquorum {\n "
+				   "provider: corosync_votequorum\n}\n";
+	static const char own[] = "totem {\n version: 2\n config_version: 1\n secauth: on\n}\nnodelist {\n node {\n  "
+				  "name: b\n"
+				  "  nodeid: 1\n  ring0_addr: 10.0.0.9\n }\n}\nlogging {\n to_syslog: yes\n}\n";
+	static const char shared[] = "totem {\n version: 2\n config_version: 9\n secauth: on\n interface {\n  "
+				     "linknumber: 0\n }\n}\n"
+				     "nodelist {\n node {\n  name: a\n  nodeid: 1\n  ring0_addr: 10.0.0.1\n }\n}\n"
+				     "quorum {\n provider: corosync_votequorum\n}\n";
+	char want[1024];
+	struct wbuf w, v;
+	bool is_same;
+
+	wbuf_init(&w, RING_CONF_MAX);
+	wbuf_init(&v, RING_CONF_MAX);
+	snprintf(want, sizeof(want), "# totem, quorum and nodelist as the cluster has them, taken by DSI\n%s", shared);
+	ck_assert_msg(ring_plan_take("c", NULL, 0, peer, strlen(peer), &is_same, &w, &err) == 0, "%s", err.text);
+	ck_assert(!is_same);
+	same(&w, want, (const char *const[]){ NULL });
+	wbuf_reset(&w);
+	ck_assert_int_eq(ring_plan_take("c", own, strlen(own), peer, strlen(peer), &is_same, &w, &err), 0);
+	strcat(want, "logging {\n to_syslog: yes\n}\n");
+	same(&w, want, (const char *const[]){ NULL });
+	/* again: nothing to do */
+	ck_assert_int_eq(ring_plan_take("c", (const char *)w.data, w.len, peer, strlen(peer), &is_same, &v, &err), 0);
+	ck_assert(is_same && v.len == 0);
+	/* what is no ring of ours */
+	ck_assert_int_eq(ring_plan_take("c", own, strlen(own), "totem {\n}\nnodelist {\n}\n", 23, &is_same, &v, &err),
+			 -DSI_ECONFIG);
+	ck_assert_int_eq(ring_plan_take("c", own, strlen(own), "x", 1, &is_same, &v, &err), -DSI_EPARSE);
+	snprintf(want, sizeof(want), "%squorum {\n device {\n  model: net\n }\n}\n", own);
+	ck_assert_int_eq(ring_plan_take("c", own, strlen(own), want, strlen(want), &is_same, &v, &err), -DSI_ENOTSAFE);
+	ck_assert_uint_eq(v.len, 0);
+	wbuf_fini(&w);
+	wbuf_fini(&v);
+}
+END_TEST
+
 START_TEST(cut_and_flipped)
 {
 	for (size_t i = 0; i <= strlen(pcs); i++) {
@@ -352,6 +399,7 @@ int main(void)
 	tcase_add_test(t, adds);
 	tcase_add_test(t, add_refused);
 	tcase_add_test(t, there_and_back);
+	tcase_add_test(t, taken_from_a_member);
 	tcase_add_test(t, cut_and_flipped);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);

@@ -19,7 +19,7 @@
 
 #define W DSI_UNUSED static
 
-enum { W_ENTRIES = 2048 };
+enum { W_ENTRIES = 12288 };
 
 struct world {
 	struct state *s;
@@ -73,6 +73,9 @@ W struct blob w_blob(struct world *w, const struct body_schema *schema, const vo
 
 /* --- nodes -------------------------------------------------------------------------------------------- */
 
+/* Where a node can be reached; NULL: nowhere. Set before the world is made. */
+static const char *(*w_direct_of)(const char *name);
+
 /* key: what the keys are made from, so that a node of the same name can come with other keys, or the same. */
 W void w_describe(struct world *w, struct body_node *b, const char *name, const char *key, u32 roles)
 {
@@ -96,7 +99,10 @@ W void w_describe(struct world *w, struct body_node *b, const char *name, const 
 	memcpy(addr, seed, 4);
 	list[0] = (struct blob){ addr, 4 };
 	b->addrs = (struct blobs){ list, 1 };
-	snprintf(b->direct, sizeof(b->direct), "10.0.%u.%u:5407", addr[2], addr[3]);
+	if (w_direct_of)
+		snprintf(b->direct, sizeof(b->direct), "%s", w_direct_of(name));
+	else
+		snprintf(b->direct, sizeof(b->direct), "10.0.%u.%u:5407", addr[2], addr[3]);
 	b->roles = roles;
 }
 

@@ -1335,7 +1335,9 @@ static void test_guard(void)
 	struct err e = { 0 };
 	struct actor mine;
 	struct mapset_report rep;
+	struct set ruled;
 	int r, saved;
+	u32 sid;
 	char command[300];
 
 	check(kern_guard_set(k, DSI_GUARD_ON, &e) == -DSI_ENOTSAFE, "the guard stays off while the policy has no entry for dsid");
@@ -1370,13 +1372,32 @@ static void test_guard(void)
 	check(event_wait(0, DSI_REASON_GUARDED, DSI_SID_DEFAULT, DSI_SID_DSI) != NULL, "events of the guard");
 	/* a new dsid, started by anybody, reaches its pins by its entry */
 	check(DO(self, "adopt") == 0, "a new dsid adopts while the guard is on");
+#define AS_APP(...) DO(P, "exec", APPX, "do", ##__VA_ARGS__) /* what DSI itself starts is default */
+	/* a context that a rule names, and only what the rule says */
+	ruled = base;
+	file_rule(&ruled, APP, DSI_SID_DSI, DSI_PERM_FILE_READ | DSI_PERM_FILE_WRITE | DSI_PERM_FILE_CREATE);
+	ruled.version = ++base.version;
+	check(!set_load(k, &ruled, &rep) && kern_state(k)->guard == DSI_GUARD_ON, "a policy that lets a context write files of type dsi");
+	check(AS_APP("write", "/srv/dsi/f") == 0 && AS_APP("creat", "/srv/dsi/g") == 0, "it writes and makes them");
+	check(AS_APP("unlink", "/srv/dsi/g") == EACCES && AS_APP("chmod", "/srv/dsi/f") == EACCES, "and does no more than the rule says");
+	check(AS_APP("unlink", KERN_PIN_DIR "/links/dsi_file_open") == EACCES, "nor touches a pin");
+	check(AS_APP("kill", command) != 0, "nor a DSI process");
+	check(DO(P, "write", "/srv/dsi/f") == EPERM, "root's shell goes on being refused");
+	/* a policy that no longer lets dsid in: the guard goes off, nobody is locked out */
 	saved = (int)base.n_execs;
 	base.n_execs--;
 	base.version++;
-	check(set_load(k, &base, &rep) == -DSI_ENOTSAFE, "a policy that would shut DSI out is refused");
+	check(!set_load(k, &base, &rep) && rep.guard_lost, "a policy that does not know DSI takes the guard off");
+	check(kern_state(k)->guard == DSI_GUARD_OFF && !kern_task_sid(k, (u32)getpid(), &sid, &e) && sid == DSI_SID_DEFAULT &&
+	      !kern_task_sid(k, (u32)mine.pid, &sid, &e) && sid == DSI_SID_DEFAULT, "and DSI's processes out of its context");
+	check(DO(P, "kill", command) == 0, "root is root again");
+	check(kern_guard_set(k, DSI_GUARD_ON, &e) == -DSI_ENOTSAFE, "the guard cannot be turned on");
 	base.n_execs = (u32)saved;
+	base.version++;
+	check(!set_load(k, &base, &rep) && kern_guard_fits(k) && !kern_task_sid(k, (u32)getpid(), &sid, &e) && sid == DSI_SID_DSI,
+	      "a policy that knows it labels the running ones");
+	check(!kern_guard_set(k, DSI_GUARD_ON, &e) && DO(P, "write", "/srv/dsi/f") == EPERM, "and the guard goes on");
 	check(!kern_guard_set(k, DSI_GUARD_OFF, &e), "guard off");
-	check(DO(P, "kill", command) == 0, "and root is root again");
 	stop(&mine);
 }
 
@@ -1389,8 +1410,9 @@ static void test_names(void)
 	run("mkdir -p /srv/etc && echo 1 >/srv/etc/shadow && echo 1 >/srv/etc/passwd && mkdir -p /srv/lower /srv/upper /srv/work /srv/ov "
 	    "/srv/lower/www && echo page >/srv/lower/www/page && mount -t overlay ov -o lowerdir=/srv/lower,upperdir=/srv/upper,workdir=/srv/work "
 	    "/srv/ov");
-	label(&with, "/srv/etc", ETC);
+	label(&with, "/srv/etc", DATA2);
 	label(&with, "/srv/etc/shadow", SECRET);
+	label(&with, "/srv/etc/nshadow", SECRET);
 	label(&with, "/srv/ov/www", DATA2);
 	file_rule(&with, APP, DATA2, DSI_PERM_FILE_READ | DSI_PERM_FILE_WRITE | DSI_PERM_FILE_CREATE | DSI_PERM_FILE_DELETE | DSI_PERM_FILE_SETATTR);
 	with.version = ++base.version;
@@ -1400,6 +1422,12 @@ static void test_names(void)
 	check(DO(APPX, "read", "/srv/etc/shadow+") == 0, "a new file beside it does not");
 	check(DO("/srv/bin/plain", "rename", "/srv/etc/shadow+", "/srv/etc/shadow") == 0, "passwd(1) renames it into place");
 	check(DO(APPX, "read", "/srv/etc/shadow") == EACCES, "and the name has its label still");
+	run("echo 3 >/srv/etc/nshadow");
+	check(DO(APPX, "read", "/srv/etc/nshadow") == EACCES, "a name has its label also when the file comes later");
+	check(DO("/srv/bin/plain", "rename", "/srv/etc/nshadow", "/srv/etc/shadow") == 0 && DO(APPX, "read", "/srv/etc/shadow") == EACCES,
+	      "it, too, is renamed into place");
+	check(DO(APPX, "rename", "/srv/etc/passwd", "/srv/etc/shadow") == EACCES && DO(APPX, "rename", "/srv/etc/shadow", "/srv/etc/x") == EACCES,
+	      "not by a context that may write one of the two types only");
 	check(DO("/srv/bin/plain", "rename", "/srv/etc/shadow", "/srv/etc/shadow-") == 0 && DO(APPX, "read", "/srv/etc/shadow-") == 0,
 	      "renamed away by root it is an ordinary file");
 	check(DO(APPX, "read", "/srv/ov/www/page") == 0, "overlay: read through the lower layer");
