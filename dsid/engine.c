@@ -63,7 +63,18 @@ static enum dsi_node_state kernel_state(const struct engine *g, const struct sta
 	}
 }
 
-/* Pairwise label keys: both ends derive the same from their KEM keys and the group key's number. */
+/* Which label keys are in force: rises by one with each final verdict, which nothing takes back. Not with the group
+ * key, as that is new in every term: whoever is away or slow for one view would be cut off from all others. */
+static u32 label_keygen(const struct state *s)
+{
+	u32 n = 1;
+
+	for (u32 i = 0; i < s->n_node; i++)
+		n += s->node[i].status == NODE_REVOKED;
+	return n;
+}
+
+/* Pairwise label keys: both ends derive the same from their KEM keys and that number. */
 static int mac_key(struct engine *g, const struct state_node *n, u32 keygen, u8 ret[MACKEY])
 {
 	u8 info[16 + 4 + 4 + 8];
@@ -98,11 +109,11 @@ static void node_info_fill(struct engine *g, const struct state_node *n, u32 ncl
 			memcpy(dst + 12, n->addr[a].bytes, 4);
 		}
 	}
-	if (i->state != DSI_NODE_MEMBER || n->nid == replica_nid(g->replica) || !s->keygen)
+	if (i->state != DSI_NODE_MEMBER || n->nid == replica_nid(g->replica))
 		return;
-	i->keygen = s->keygen;
-	i->has_key = !mac_key(g, n, s->keygen, i->key);
-	i->has_previous = s->keygen > 1 && !mac_key(g, n, s->keygen - 1, i->previous);
+	i->keygen = label_keygen(s);
+	i->has_key = !mac_key(g, n, i->keygen, i->key);
+	i->has_previous = i->keygen > 1 && !mac_key(g, n, i->keygen - 1, i->previous);
 }
 
 struct node_call {
@@ -308,7 +319,7 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 
 	if (r->code)
 		log_warning("entry %llu (%s) refused: %s", (unsigned long long)e->index, entry_type_name(e->type), r->text);
-	if (r->changed & (CHANGED_NODES | CHANGED_KEY | CHANGED_VERDICT))
+	if (r->changed & (CHANGED_NODES | CHANGED_VERDICT))
 		g->nodes_dirty = true;
 	if (!live) {
 		ring_applied(g->ring, e, false);

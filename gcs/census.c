@@ -38,12 +38,22 @@ const struct census_row *census_row(const struct census *c, u32 nid)
 	return NULL;
 }
 
-bool census_present(const struct order_status *o, u32 nid)
+static bool listed(const u32 *list, u32 n, u32 nid)
 {
-	for (u32 i = 0; i < o->present_n; i++)
-		if (o->present_nid[i] == nid)
+	for (u32 i = 0; i < n; i++)
+		if (list[i] == nid)
 			return true;
 	return false;
+}
+
+bool census_present(const struct order_status *o, u32 nid)
+{
+	return listed(o->present_nid, o->present_n, nid);
+}
+
+bool census_serves(const struct order_status *o, u32 nid)
+{
+	return listed(o->server_nid, o->server_n, nid);
 }
 
 void census_sum(const struct census *c, const struct state *s, const struct order_status *o, struct census_sum *ret)

@@ -33,6 +33,7 @@ struct census_sum { /* of the bound members of the log */
 	u32 not_enforcing; /* present, but off or permissive */
 };
 void census_sum(const struct census *c, const struct state *s, const struct order_status *o, struct census_sum *ret);
-bool census_present(const struct order_status *o, u32 nid);
+bool census_present(const struct order_status *o, u32 nid); /* its manager */
+bool census_serves(const struct order_status *o, u32 nid);  /* its server */
 
 #endif

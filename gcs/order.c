@@ -345,6 +345,15 @@ static u32 status_phase(const struct order *o)
 	return o->term_index || (o->usable && !o->leader) ? ORDER_OPEN : ORDER_PROMISED;
 }
 
+static void note_nid(u32 *list, u32 *n, u32 nid)
+{
+	for (u32 i = 0; i < *n; i++)
+		if (list[i] == nid)
+			return;
+	if (*n < LIM_NODES)
+		list[(*n)++] = nid;
+}
+
 void order_status(const struct order *o, u64 now, struct order_status *ret)
 {
 	struct order *m = (struct order *)(uintptr_t)o; /* the cache of voter sets is no state */
@@ -372,12 +381,10 @@ void order_status(const struct order *o, u64 now, struct order_status *ret)
 			ret->voters_present += order_peer_of(m, sets[n_sets - 1].nid[i], ROLE_MANAGER) != NULL;
 	}
 	for (u32 i = 0; o->view_on && i < o->view.n; i++) {
-		bool seen = !o->peers[i].nid;
-
-		for (u32 k = 0; k < ret->present_n; k++)
-			seen |= ret->present_nid[k] == o->peers[i].nid;
-		if (!seen)
-			ret->present_nid[ret->present_n++] = o->peers[i].nid;
+		if (o->peers[i].nid && o->peers[i].role == ROLE_MANAGER)
+			note_nid(ret->present_nid, &ret->present_n, o->peers[i].nid);
+		else if (o->peers[i].nid)
+			note_nid(ret->server_nid, &ret->server_n, o->peers[i].nid);
 	}
 }
 

@@ -196,7 +196,9 @@ struct order_status {
 	u64 voter_change;         /* index of an uncommitted change of the voter set; 0 none */
 	u32 voters, voters_present, majority;
 	u32 present_n;
-	u32 present_nid[LIM_NODES]; /* members of the view known by HELLO or STATE */
+	u32 present_nid[LIM_NODES]; /* nodes whose manager is in the view, known by HELLO or STATE: only it votes and enforces */
+	u32 server_n;
+	u32 server_nid[LIM_NODES];  /* the same of servers */
 };
 void order_status(const struct order *o, u64 now, struct order_status *ret);
 

@@ -110,7 +110,7 @@ static json_t *server_part(const struct status_input *in)
 		if (nid == active)
 			json_decref(name);
 		else
-			json_array_append_new(census_present(in->order, nid) ? standby : absent, name);
+			json_array_append_new(census_serves(in->order, nid) ? standby : absent, name);
 	}
 	return json_pack("{s:s, s:i, s:o, s:o}", "active", active ? node_name(in->state, active) : "", "active_nid",
 			 (int)active, "standby", standby, "absent", absent);

@@ -262,7 +262,7 @@ rolling_restart() {
 	check "traffic" lab exec -d n1 -- sh -c '
 		rm -f /tmp/stop /tmp/done /tmp/good /tmp/bad
 		while [ ! -e /tmp/stop ]; do
-			if [ "$(timeout 20 redis-cli -h 10.77.0.1 -p 8080 ping 2>&1)" = PONG ]; then echo >>/tmp/good; else date >>/tmp/bad; fi
+			if [ "$(timeout 20 redis-cli -h 10.77.0.1 -p 8080 ping 2>&1)" = PONG ]; then echo >>/tmp/good; else date +%T.%N >>/tmp/bad; fi
 		done
 		echo >/tmp/done'
 	for node in n1 n2 n3; do
@@ -273,7 +273,7 @@ rolling_restart() {
 	done
 	check_until 30 "traffic ends" on n1 sh -c 'touch /tmp/stop; [ -e /tmp/done ]'
 	check "some was there" on n1 sh -c '[ "$(wc -l </tmp/good)" -ge 10 ]'
-	check "none was refused" on n1 sh -c '[ ! -e /tmp/bad ]'
+	check "none was refused" on n1 sh -c '[ ! -e /tmp/bad ] || { cat /tmp/bad; false; }'
 	measured "$(on n1 wc -l /tmp/good | cut -d' ' -f1) connections, $(on n1 sh -c 'cat /tmp/bad 2>/dev/null | wc -l') refused"
 }
 
