@@ -299,6 +299,22 @@ START_TEST(opens_and_acknowledges)
 }
 END_TEST
 
+/* A node whose dsid is away and whose dsi-ss lives neither votes nor enforces. */
+START_TEST(present_is_the_manager)
+{
+	struct gcs_view next = view;
+
+	ck_assert(status().present_n == 3 && status().server_n == 2);
+	next.ring.seq++;
+	order_view(o, now, &next, &acts);
+	carry();
+	hello(1, ROLE_SERVER);
+	hello(2, ROLE_MANAGER);
+	ck_assert(status().present_n == 1 && status().present_nid[0] == 2);
+	ck_assert(status().server_n == 1 && status().server_nid[0] == 1);
+}
+END_TEST
+
 /* Only the leader's own word, about its own term. */
 START_TEST(yield_is_the_leaders_word)
 {
@@ -751,6 +767,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, begin, end);
 	tcase_add_test(t, opens_and_acknowledges);
+	tcase_add_test(t, present_is_the_manager);
 	tcase_add_test(t, yield_is_the_leaders_word);
 	tcase_add_test(t, yield_opens_again_for_the_next);
 	tcase_add_test(t, nothing_is_sent_below_quorum);
