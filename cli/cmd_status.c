@@ -17,6 +17,8 @@ static void status_view(FILE *f, const json_t *view)
 		doc_bool(view, "quorate") ? ", quorate" : ", NOT QUORATE");
 	render_escaped(f, doc_str(view, "ring"));
 	fprintf(f, ", term %lld\n", doc_int(view, "term"));
+	if (doc_bool(view, "halted"))
+		fprintf(f, "  * HALTED: another history contradicts this node's; the log of dsid says which and what to do\n");
 	fprintf(f, "  * Voters: %lld of %lld present, %lld needed; log committed to %lld, applied to %lld, tail %lld\n",
 		doc_int(view, "voters_present"), doc_int(view, "voters"), doc_int(view, "majority"),
 		doc_int(view, "commit"), doc_int(view, "applied"), doc_int(view, "tail"));

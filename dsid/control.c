@@ -35,6 +35,7 @@ static const struct status_input *input(struct engine *g, struct documents *d)
 				       .state = replica_state(g->replica), .order = &d->order, .census = &g->census,
 				       .view = g->have_view ? &g->view : NULL, .local = &d->local,
 				       .on_ring = ring_on(g->ring) };
+	replica_urgent_kept(g->replica, &d->in.verdicts);
 	return &d->in;
 }
 

@@ -235,6 +235,14 @@ static void on_installed(void *ctx, int code, u64 version, const struct monop_co
 	engine_sync(g);
 }
 
+/* Also by digest: a version that a reform gave up may come again as another. */
+static bool policy_asked(const struct engine *g)
+{
+	const struct state_policy *p = &replica_state(g->replica)->policy;
+
+	return p->version == g->policy_asked && !memcmp(p->digest, g->asked_digest, CRYPTO_HASH);
+}
+
 static void policy_push(struct engine *g)
 {
 	const struct state *s = replica_state(g->replica);
@@ -242,7 +250,7 @@ static void policy_push(struct engine *g)
 	u8 *image;
 	size_t len;
 
-	if (!s->policy.version || s->policy.version == g->policy_asked || !g->kernel.can_enforce || install_busy(g->install))
+	if (!s->policy.version || policy_asked(g) || !g->kernel.can_enforce || install_busy(g->install))
 		return;
 	if (!g->policy_enforced && g->kernel.policy_version == s->policy.version &&
 	    !memcmp(g->kernel.digest, s->policy.digest, CRYPTO_HASH)) {
@@ -260,6 +268,7 @@ static void policy_push(struct engine *g)
 		return;
 	}
 	g->policy_asked = s->policy.version;
+	memcpy(g->asked_digest, s->policy.digest, sizeof(g->asked_digest));
 	install_policy(g->install, s->policy.version, s->policy.digest, image, len, s);
 }
 

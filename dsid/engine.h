@@ -40,6 +40,7 @@ struct engine {
 	struct monop_kernel kernel;
 	bool have_kernel;
 	u64 policy_asked;      /* version handed to install, 0 none */
+	u8 asked_digest[CRYPTO_HASH];
 	u64 policy_enforced;   /* version the kernel has */
 	u64 verdicts;          /* index of the last verdict the kernel holds */
 	u64 lease_until;

@@ -170,6 +170,16 @@ void ring_verdict_key(struct ring_side *s, const struct entry *e, const u8 key[C
 		s->key_of = e->index;
 }
 
+/* A verdict that the reform gave up made this key: a later one of the new generation must not look older than it. */
+static void key_reformed(struct ring_side *s, u64 index)
+{
+	if (s->key && s->key_of >= index)
+		s->key = secret_free(s->key);
+	s->key_index = MIN(s->key_index, index - 1);
+	s->index = MIN(s->index, index - 1);
+	save(s);
+}
+
 /* --- jobs --------------------------------------------------------------------------------------------------- */
 
 static void on_started(void *ctx, int code, const char *text, const void *p, size_t n)
@@ -616,8 +626,11 @@ static void on_tick(void *ctx)
 
 void ring_applied(struct ring_side *s, const struct entry *e, bool live)
 {
-	if (e->type != ENTRY_VERDICT && e->type != ENTRY_ENROL && e->type != ENTRY_WITHDRAW && e->type != ENTRY_REMOVE)
+	if (e->type != ENTRY_VERDICT && e->type != ENTRY_ENROL && e->type != ENTRY_WITHDRAW && e->type != ENTRY_REMOVE &&
+	    e->type != ENTRY_REFORM)
 		return;
+	if (e->type == ENTRY_REFORM && live)
+		key_reformed(s, e->index);
 	s->dirty = true;
 	s->again_at = s->again_pause = 0;
 	if (live)

@@ -144,10 +144,15 @@ static void expire(struct submission *s)
 	replica_status(s->g->replica, &o);
 	for (u32 i = 0; i < s->n_ack; i++)
 		told += s->ack[i].suspended_ms > 0;
-	if (told)
+	if (s->kind == ENTRY_REFORM)
+		snprintf(text, sizeof(text), "the reform is not on this node's disk yet: see its log");
+	else if (replica_halted(s->g->replica))
+		snprintf(text, sizeof(text), "two different reforms of one generation exist: nothing is ordered until the root "
+			 "signs the next (dsi-admin cluster reform)");
+	else if (told)
 		snprintf(text, sizeof(text), "in effect on %u nodes, not final: %u of %u voters present here, %u needed%s; it is kept and "
-			 "ordered when a majority is back", told, o.voters_present, o.voters, o.majority,
-			 s->relays ? ", and nobody reached over the direct leg has ordered it" : "");
+			 "ordered when a majority is back, or final by dsi-admin cluster reform", told, o.voters_present, o.voters,
+			 o.majority, s->relays ? ", and nobody reached over the direct leg has ordered it" : "");
 	else if (o.phase != ORDER_OPEN)
 		snprintf(text, sizeof(text), "no majority: %u of %u voters present, %u needed; nothing was changed", o.voters_present,
 			 o.voters, o.majority);
@@ -164,7 +169,7 @@ static void on_timer(void *ctx)
 		expire(s);
 		return;
 	}
-	if (!s->committed) {
+	if (!s->committed && s->kind != ENTRY_REFORM) { /* that one is taken in here, and seen here by the others */
 		send(s);
 		relay_next(s);
 	}
@@ -263,6 +268,16 @@ void submit_begin(struct engine *g, struct ipc_request *rq, const u8 *statement,
 		return;
 	}
 	s->rq = rq;
+	if (s->kind == ENTRY_REFORM) {
+		struct err e = { 0 };
+
+		/* No server and no majority is asked: root signed it. The others see it here, over the direct leg. */
+		rc = replica_reform(g->replica, statement, n, &e);
+		if (rc) {
+			submission_finish(s, rc, e.text);
+			return;
+		}
+	}
 	submission_begin(s, &st);
 }
 
@@ -272,7 +287,12 @@ void submit_on_submitted(struct engine *g, const struct body_submitted *m)
 {
 	for (struct submission *s = g->submissions, *next; s; s = next) {
 		next = s->next;
-		if (m->code && !s->committed && !memcmp(m->request, s->request, sizeof(s->request)))
+		if (!m->code || s->committed || memcmp(m->request, s->request, sizeof(s->request)))
+			continue;
+		/* One of two voters: not final, and still the verdict is in force on all who are here. */
+		if (m->code == DSI_ENOTSAFE && s->kind == ENTRY_VERDICT && replica_suspended(g->replica, s->target))
+			submission_finish(s, 0, m->text);
+		else
 			submission_finish(s, -(int)m->code, m->text);
 	}
 }

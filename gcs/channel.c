@@ -204,6 +204,10 @@ static void on_frame(void *ctx, u16 type, u32 id, const u8 *p, size_t n, int fd)
 	(void)id;
 	if (fd >= 0)
 		close(fd);
+	if (type == CHANNEL_AGAIN && !n && fd < 0) {
+		c->b->again(c->b);
+		return;
+	}
 	if (type != CHANNEL_SEND || n < 1 || p[0] > GCS_BULK || fd >= 0) {
 		loop_stop(c->loop, 1);
 		return;

@@ -10,6 +10,7 @@
  *   DELIVER channel -> parent  u32 nodeid, u32 pid, bytes
  *   VIEW, QUORUM               self and struct gcs_view, see channel_view_put()
  *   DOWN    channel -> parent  text
+ *   AGAIN   parent -> channel                     leave the group, join it again (DOWN, then VIEW)
  * All frames to the parent travel in one order. Bounds: the parent has at most LIM_QUEUE messages without
  * SENT; towards the parent CHANNEL_BYTES wait, then nothing more is taken from corosync.
  */
@@ -26,6 +27,7 @@ enum channel_frame {
 	CHANNEL_VIEW,
 	CHANNEL_QUORUM,
 	CHANNEL_DOWN,
+	CHANNEL_AGAIN,
 };
 enum { CHANNEL_BYTES = 16 << 20 };
 

@@ -149,6 +149,15 @@ static int proxy_send(struct gcs_backend *b, enum gcs_prio prio, const void *p, 
 	return rc;
 }
 
+/* Until the next VIEW nothing is sent, and nothing that comes is of a view. */
+static void proxy_again(struct gcs_backend *b)
+{
+	struct proxy *x = of(b);
+
+	if (!x->dead && link_send(x->link, /* urgent= */ false, CHANNEL_AGAIN, 0, NULL, 0, -1))
+		die(x, "the channel process does not take its frames");
+}
+
 static void proxy_free(struct gcs_backend *b)
 {
 	struct proxy *x = of(b);
@@ -170,6 +179,7 @@ int channel_proxy_new(struct gcs_backend **ret, struct loop *l, int link_fd, con
 	}
 	x->b.send = proxy_send;
 	x->b.free = proxy_free;
+	x->b.again = proxy_again;
 	x->events = events;
 	x->ctx = ctx;
 	wbuf_init(&x->w, LIM_LINK_FRAME);

@@ -761,6 +761,18 @@ static void corosync_free(struct gcs_backend *b)
 	free(c);
 }
 
+static void corosync_again(struct gcs_backend *b)
+{
+	struct corosync *c = of(b);
+
+	if (!c->have_cpg)
+		return; /* it will join anyway */
+	if (c->joined)
+		cpg_leave(c->cpg, &c->group);
+	c->backoff = backoff_min;
+	lost(c, "left the group to join it again");
+}
+
 int corosync_new(struct gcs_backend **ret, struct loop *l, const char *group, const struct corosync_ops *ops, void *ctx)
 {
 	struct corosync *c;
@@ -772,6 +784,7 @@ int corosync_new(struct gcs_backend **ret, struct loop *l, const char *group, co
 		return -DSI_ENOMEM;
 	c->b.send = corosync_send;
 	c->b.free = corosync_free;
+	c->b.again = corosync_again;
 	c->loop = l;
 	c->ops = ops;
 	c->ctx = ctx;

@@ -30,7 +30,8 @@
 	X(URGENT, 6, MEMBER)    /* a signed verdict or deposition statement -> ok */                  \
 	X(RING, 7, MEMBER)      /* -> ring_gift (gcs/ring_job.h): only to a manager's live binding */  \
 	X(SUBMIT, 8, MEMBER)    /* body_submit -> body_submitted (a node with a silent ring) */        \
-	X(PROVEN, 9, MEMBER)    /* u64 from, u64 to -> entries and commit proofs (gcs/stage.h) */
+	X(PROVEN, 9, MEMBER)    /* u64 from, u64 to -> entries and commit proofs (gcs/stage.h) */       \
+	X(REFORMS, 10, MEMBER)  /* u32 generation -> REFORM entries of later ones, oldest first */
 
 enum direct_kind {
 #define X(name, n, who) DIRECT_##name = n,

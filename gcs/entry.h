@@ -5,7 +5,8 @@
  * Canonical bytes, little-endian, in this order:
  *   "DSIE" u8 version(1) u8 author_role u16 type | id16 cluster | u32 generation | u64 term | u64 index |
  *   hash prev | u32 author_nid | u64 wall_ms | u32 body_len | body | sig author
- * hash = SHA-256 of all bytes before the signature; the signature (purpose ENTRY) is over the hash.
+ * hash = SHA-256 of all bytes before the signature; the signature (purpose ENTRY) is over the hash. A REFORM has no
+ * author: its signature is the root's over the statement it carries, its fields follow from that (gcs/genesis.h).
  * The body is a tpl image of the schema of the type (or, for those an operator authorises, that of
  * gcs/statement.h plus what the server adds).
  */

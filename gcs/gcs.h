@@ -52,6 +52,8 @@ struct gcs_backend {
 	 * -DSI_ENOTCONN. Never blocks. Delivery to oneself comes back like everybody else's. */
 	int (*send)(struct gcs_backend *b, enum gcs_prio prio, const void *p, size_t n);
 	void (*free)(struct gcs_backend *b); /* leaves the group */
+	/* Leave the group and join it again: a new view follows, for all. What was queued may be lost. */
+	void (*again)(struct gcs_backend *b);
 	struct gcs_member self; /* valid from the first view on */
 };
 

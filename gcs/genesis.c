@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Making and checking entry 1. Core: keys are used through callbacks.
+ * Making and checking what root makes: entry 1, and the entry of a REFORM. Core: keys are used through callbacks.
  *
- * Must never: hand out an entry that the check would refuse.
+ * Must never: hand out a first entry that the check would refuse; make two different entries of one reform.
  */
 #include <string.h>
 
@@ -149,4 +149,68 @@ int genesis_verify(const u8 *p, size_t n, const u8 root_hash[CRYPTO_HASH], struc
 	if (!rc && root_hash && !crypto_equal(hash, root_hash, sizeof(hash)))
 		rc = -DSI_ECLUSTER;
 	return rc ? err_set(e, rc, "entry 1: another cluster's (its root is not the one that was expected)") : 0;
+}
+
+/* --- REFORM ------------------------------------------------------------------------------------------- */
+
+int reform_place(const struct statement *st, struct reform_place *ret, struct err *e)
+{
+	struct body_s_reform f;
+	struct arena a;
+	struct rbuf r;
+	int rc;
+
+	if (st->kind != ENTRY_REFORM)
+		return err_set(e, -DSI_EINVAL, "reform: a %s statement is none", entry_type_name(st->kind));
+	arena_init(&a, GENESIS_ARENA);
+	rc = body_decode(&schema_s_reform, st->body, st->body_len, &f, &a);
+	if (!rc) {
+		rbuf_init(&r, f.servers.p, f.servers.n);
+		*ret = (struct reform_place){ .generation = f.new_generation, .base_index = f.base_index,
+					      .author = rbuf_u32(&r) };
+		memcpy(ret->base_hash, f.base_hash, CRYPTO_HASH);
+		rc = rbuf_ok(&r) && f.base_index && f.base_index < UINT64_MAX ? 0 : -DSI_EINVAL;
+	}
+	arena_fini(&a);
+	return rc ? err_set(e, rc, "reform: %s", err_text(rc)) : 0;
+}
+
+int reform_entry(const struct statement *st, u64 base_term, struct wbuf *ret_entry, struct err *e)
+{
+	const struct body_e_statement body = { { st->raw, st->raw_len } };
+	struct reform_place at;
+	struct entry en;
+	struct arena a;
+	struct blob b;
+	int rc = reform_place(st, &at, e);
+
+	if (rc)
+		return rc;
+	en = (struct entry){ .type = ENTRY_REFORM, .author_role = ROLE_SERVER, .author_nid = at.author,
+			     .generation = at.generation, .term = base_term, .index = at.base_index + 1,
+			     .wall_ms = st->base };
+	memcpy(en.cluster, st->cluster, sizeof(en.cluster));
+	memcpy(en.prev, at.base_hash, sizeof(en.prev));
+	arena_init(&a, GENESIS_ARENA);
+	rc = encode_blob(&schema_e_statement, &body, &a, &b);
+	if (!rc) {
+		en.body = b.p;
+		en.body_len = b.n;
+		rc = entry_encode(&en, ret_entry);
+	}
+	arena_fini(&a);
+	wbuf_bytes(ret_entry, st->sig, sizeof(st->sig));
+	if (!rc && !wbuf_ok(ret_entry))
+		rc = -DSI_ENOMEM;
+	return rc ? err_set(e, rc, "reform: %s", err_text(rc)) : 0;
+}
+
+int reform_statement(const struct entry *e, struct arena *a, struct statement *st, struct err *err)
+{
+	struct body_e_statement body;
+	int rc = e->type == ENTRY_REFORM ? body_decode(&schema_e_statement, e->body, e->body_len, &body, a) : -DSI_EINVAL;
+
+	if (!rc)
+		rc = statement_open(st, body.statement.p, body.statement.n);
+	return rc ? err_set(err, rc, "reform: %s", err_text(rc)) : 0;
 }

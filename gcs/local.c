@@ -111,6 +111,18 @@ static void local_free(struct gcs_backend *b)
 	free(x);
 }
 
+static void local_again(struct gcs_backend *b)
+{
+	struct local *x = of(b);
+	struct queued *m;
+
+	while ((m = take(x)))
+		free(m);
+	x->in_view = false;
+	x->seq++;
+	loop_timer_set(x->turn, 1);
+}
+
 int local_new(struct gcs_backend **ret, struct loop *l, const struct gcs_events *events, void *ctx)
 {
 	struct local *x = calloc(1, sizeof(*x));
@@ -121,6 +133,7 @@ int local_new(struct gcs_backend **ret, struct loop *l, const struct gcs_events 
 		STAILQ_INIT(&x->queue[i]);
 	x->b.send = local_send;
 	x->b.free = local_free;
+	x->b.again = local_again;
 	x->b.self = (struct gcs_member){ .nodeid = 1, .pid = (u32)getpid() };
 	x->events = events;
 	x->ctx = ctx;

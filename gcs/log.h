@@ -23,6 +23,7 @@ struct log_boot { /* what was on disk */
 	u64 tail_term, tail_index;
 	u8 tail_hash[CRYPTO_HASH];
 	u32 generation;
+	u64 reform;          /* index of the last REFORM, which is committed by nature; 0 none */
 	bool empty;
 };
 

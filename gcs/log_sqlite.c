@@ -71,7 +71,7 @@ struct log {
 	/* log thread */
 	pthread_t thread;
 	sqlite3 *wr;
-	sqlite3_stmt *put_entry, *cut_entries, *put_kv, *put_proof, *cut_proof;
+	sqlite3_stmt *put_entry, *cut_entries, *put_kv, *put_proof, *cut_proof, *cut_proofs;
 };
 
 /* --- SQLite ---------------------------------------------------------------------------------------- */
@@ -214,6 +214,10 @@ static int op_append(struct log *g, const struct op *op)
 
 	sqlite3_bind_int64(g->cut_entries, 1, (sqlite3_int64)op->value);
 	code = sql_step(g->wr, g->cut_entries);
+	if (!code && !op->n) { /* also below what was committed: a reform */
+		sqlite3_bind_int64(g->cut_proofs, 1, (sqlite3_int64)op->value);
+		code = sql_step(g->wr, g->cut_proofs);
+	}
 	if (code || !op->n)
 		return code;
 	sqlite3_bind_int64(g->put_entry, 1, (sqlite3_int64)op->value);
@@ -814,6 +818,8 @@ static int database(struct log *g, const char *dir, struct err *e)
 	if (!rc)
 		rc = prepare(g->wr, "DELETE FROM proof WHERE idx = ?1", &g->cut_proof, e);
 	if (!rc)
+		rc = prepare(g->wr, "DELETE FROM proof WHERE idx >= ?1", &g->cut_proofs, e);
+	if (!rc)
 		rc = connect_db(&g->rd, path, SQLITE_OPEN_READONLY, e);
 	if (!rc)
 		rc = prepare(g->rd, "SELECT bytes FROM entry WHERE idx = ?1", &g->rd_entry, e);
@@ -846,6 +852,8 @@ static int chain_check(struct log *g, struct log_boot *boot, struct err *e)
 			boot->tail_index = index;
 			boot->tail_term = en.term;
 			boot->generation = en.generation;
+			if (en.type == ENTRY_REFORM)
+				boot->reform = index;
 			memcpy(boot->tail_hash, en.hash, CRYPTO_HASH);
 		}
 	}
@@ -964,6 +972,7 @@ void log_close(struct log *g)
 	sqlite3_finalize(g->rd_proof_last);
 	sqlite3_finalize(g->put_proof);
 	sqlite3_finalize(g->cut_proof);
+	sqlite3_finalize(g->cut_proofs);
 	sqlite3_finalize(g->put_entry);
 	sqlite3_finalize(g->cut_entries);
 	sqlite3_finalize(g->put_kv);

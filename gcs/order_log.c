@@ -196,7 +196,7 @@ static bool chains(const struct entry *e, const struct tail *before, u32 author)
 	if (e->term < before->term)
 		return false;
 	if (e->term > before->term)
-		return e->type == ENTRY_TERM || e->type == ENTRY_REFORM;
+		return e->type == ENTRY_TERM;
 	/* One server writes a term, and opens it once. Term 0 is before the first server. */
 	return !e->term || (e->type != ENTRY_TERM && (!author || e->author_nid == author));
 }
@@ -279,6 +279,9 @@ int order_log_accept(struct order *o, const struct entry *e, const u8 *p, size_t
 		return -DSI_ECLUSTER;
 	if (order_log_at(o, e->index, &have, &have_author) && !memcmp(have.hash, e->hash, CRYPTO_HASH))
 		return 1;
+	/* A new generation is root's alone: the shell takes it in and begins order anew (gcs/replica_reform.c). */
+	if (e->type == ENTRY_REFORM)
+		return -DSI_ECLUSTER;
 	if (e->index > o->tail.index + 1 || !order_log_at(o, e->index - 1, &before, &author) ||
 	    memcmp(e->prev, before.hash, CRYPTO_HASH))
 		return -DSI_ECONFLICT;

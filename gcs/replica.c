@@ -4,7 +4,7 @@
  *
  * Must never: decide anything order or state should decide; apply an entry out of its order; call order
  * from inside the actions of an earlier call (events raised there wait: proposals are queued).
- * Invariant: state->applied is the highest index given to ops->applied, each index exactly once a run.
+ * Invariant: state->applied is the highest index given to ops->applied, each index exactly once a generation.
  */
 #include "gcs/replica_impl.h"
 
@@ -194,6 +194,8 @@ static void after_apply(struct replica *r, const struct entry *e, const struct s
 		direct_recheck(r->direct);
 	if (res->changed & (CHANGED_NODES | CHANGED_VERDICT | CHANGED_SERVERS))
 		r->recheck = true;
+	if (e->type == ENTRY_REFORM && !res->code)
+		reform_applied(r, e->index);
 	if (r->session && (res->changed & CHANGED_TERM))
 		session_set_term(r->session, r->state->term);
 }
@@ -237,7 +239,8 @@ int replica_apply_to(struct replica *r, u64 index, bool live)
 			rc = state_apply(r->state, &e, &res);
 		}
 		if (!rc) {
-			r->last_wall_ms = e.wall_ms;
+			if (e.type != ENTRY_REFORM) /* its date is root's, who may be far ahead */
+				r->last_wall_ms = e.wall_ms;
 			after_apply(r, &e, &res);
 			take_group_key(r, &e, &res);
 			if (r->ops->applied)
@@ -267,6 +270,10 @@ static void on_promised(void *ctx, u64 term, int code)
 	struct replica *r = ctx;
 	struct order_actions acts;
 
+	if (!code)
+		r->boot.promised = MAX(r->boot.promised, term); /* goes back in no generation */
+	if (!r->order)
+		return;
 	if (code)
 		order_log_failed(r->order, loop_now(r->cfg.loop), code, &acts);
 	else
@@ -451,7 +458,7 @@ static void flush_proposals(void *ctx)
 	struct replica *r = ctx;
 
 	r->flushing = false;
-	while (r->proposals && !r->stepping) {
+	while (r->order && r->proposals && !r->stepping) {
 		struct proposal *p = r->proposals;
 		struct order_actions acts;
 		struct wbuf w = { 0 };
@@ -547,6 +554,8 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 	struct replica *r = ctx;
 	struct order_actions acts;
 
+	if (info->type == MSG_SUBMIT)
+		urgent_submitted(r, body);
 	if (info->type == MSG_DIGEST) {
 		agree_message(r, from->nid, body);
 		return;
@@ -560,6 +569,8 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 		prove_noted(r, from->nid, body, raw, raw_len);
 	order_message(r->order, loop_now(r->cfg.loop), from->member, from->nid, from->role, info->type, body, &acts);
 	replica_run(r, &acts);
+	if (info->type == MSG_HELLO && from->role == ROLE_MANAGER && (from->nid != r->nid || r->cfg.role == ROLE_SERVER))
+		reform_look(r, from->nid, from->incarnation);
 	if (info->type == MSG_HELLO && r->ops->message)
 		r->ops->message(r->ctx, from, info, body);
 }
@@ -607,9 +618,52 @@ static void on_quorum(void *ctx, const struct gcs_view *v)
 		r->ops->view(r->ctx, v);
 }
 
+static void on_ahead(void *ctx, u32 generation)
+{
+	(void)generation;
+	reform_ahead(ctx);
+}
+
 static const struct session_ops session_ops = {
 	.binding = on_binding, .message = on_message, .view = on_view, .down = on_down, .refused = on_refused,
-	.quorum = on_quorum,
+	.quorum = on_quorum, .ahead = on_ahead,
+};
+
+/* The backend lives longer than a session: one a generation. Between two there is nobody to tell. */
+static void ring_deliver(void *ctx, struct gcs_member from, const u8 *p, size_t n)
+{
+	struct replica *r = ctx;
+
+	if (r->session)
+		session_events.deliver(r->session, from, p, n);
+}
+
+static void ring_view(void *ctx, const struct gcs_view *v)
+{
+	struct replica *r = ctx;
+
+	if (r->session)
+		session_events.view(r->session, v);
+}
+
+static void ring_quorum(void *ctx, const struct gcs_view *v)
+{
+	struct replica *r = ctx;
+
+	if (r->session)
+		session_events.quorum(r->session, v);
+}
+
+static void ring_down(void *ctx, const char *why)
+{
+	struct replica *r = ctx;
+
+	if (r->session)
+		session_events.down(r->session, why);
+}
+
+static const struct gcs_events ring_events = {
+	.deliver = ring_deliver, .view = ring_view, .quorum = ring_quorum, .down = ring_down,
 };
 
 static void on_tick(void *ctx)
@@ -617,6 +671,8 @@ static void on_tick(void *ctx)
 	struct replica *r = ctx;
 	struct order_actions acts;
 
+	if (!r->order)
+		return;
 	order_tick(r->order, loop_now(r->cfg.loop), &acts);
 	replica_run(r, &acts);
 	flush_soon(r);
@@ -631,6 +687,7 @@ static bool stale_disk(struct replica *r)
 
 	if (r->boot.empty && r->learnt && replica_is_voter(r, r->nid))
 		log_meta_set(r->log, META_STALE, "1", 1);
+	r->boot.empty = false; /* said once a start: a later generation begins with whole disks */
 	return !log_meta_get(r->log, META_STALE, mark, sizeof(mark), &n) && n;
 }
 
@@ -669,14 +726,59 @@ int replica_join(struct replica *r, struct err *e)
 	if (rc)
 		return rc;
 	session_set_term(r->session, r->state->term);
-	rc = r->cfg.make_backend(r->ctx, &r->backend, &session_events, r->session, e);
-	if (rc)
-		return rc;
-	session_attach(r->session, r->backend);
+	if (r->backend) {
+		session_attach(r->session, r->backend);
+		r->backend->again(r->backend); /* a new view, for all: who came late to this one missed what was said */
+	} else {
+		rc = r->cfg.make_backend(r->ctx, &r->backend, &ring_events, r, e);
+		if (rc)
+			return rc;
+		session_attach(r->session, r->backend);
+	}
 	if (r->ops->joined)
 		r->ops->joined(r->ctx);
 	arm_tick(r);
 	return 0;
+}
+
+void replica_quiet(struct replica *r)
+{
+	assert(!r->stepping);
+	loop_timer_set(r->tick, 0);
+	session_free(r->session);
+	r->session = NULL;
+	order_free(r->order);
+	r->order = NULL;
+	learn_drop(r);
+	prove_forget(r);
+	agree_forget(r);
+	while (r->proposals) {
+		struct proposal *p = r->proposals;
+
+		r->proposals = p->next;
+		free(p);
+	}
+	if (r->ops->lease)
+		r->ops->lease(r->ctx, 0);
+	if (r->cfg.role == ROLE_SERVER && r->ops->role)
+		r->ops->role(r->ctx, false, 0, 0);
+}
+
+void replica_again(struct replica *r)
+{
+	struct err e = { 0 };
+
+	urgent_settle(r);
+	r->recheck = false;
+	r->nid = replica_find_nid(r);
+	direct_recheck(r->direct);
+	if (!r->backend) { /* it came while we learnt */
+		r->learnt = true;
+		learn_resume(r);
+		return;
+	}
+	if (r->nid && replica_join(r, &e))
+		replica_alarm(r, 3, "join", "cannot join: %s; start this program again", e.text);
 }
 
 /* --- life ------------------------------------------------------------------------------------------------ */
@@ -726,7 +828,8 @@ int replica_new(struct replica **ret, const struct replica_config *cfg, const st
 	arena_init(&r->arena, ARENA_LIMIT);
 	r->state = state_new();
 	r->tick = loop_timer_new(cfg->loop, on_tick, r);
-	if (!r->state || !r->tick) {
+	r->look_timer = loop_timer_new(cfg->loop, reform_look_next, r);
+	if (!r->state || !r->tick || !r->look_timer) {
 		rc = err_set(e, -DSI_ENOMEM, "replica");
 		goto failed;
 	}
@@ -745,7 +848,7 @@ failed:
 
 int replica_start(struct replica *r, struct err *e)
 {
-	u64 known = MAX(r->boot.commit, 1); /* entry 1 is root-signed: committed by nature */
+	u64 known = MAX(MAX(r->boot.commit, r->boot.reform), 1); /* what root signed is committed by nature */
 	int rc = replica_apply_to(r, MIN(known, log_tail(r->log)), false);
 
 	if (rc)
@@ -755,6 +858,7 @@ int replica_start(struct replica *r, struct err *e)
 	rc = direct_new(&r->direct, r->cfg.loop, r->cfg.keys, r->cfg.listen, &replica_direct_ops, r, e);
 	if (rc)
 		return rc;
+	reform_load(r);
 	r->nid = replica_find_nid(r);
 	return prove_start(r) || agree_start(r) || learn_start(r) ? err_set(e, -DSI_ENOMEM, "learning") : 0;
 }
@@ -766,6 +870,7 @@ void replica_free(struct replica *r)
 	r->closing = true;
 	direct_free(r->direct); /* ends the calls of learning, which must find their timer and fetches */
 	learn_free(r);
+	reform_free(r);
 	if (r->backend)
 		r->backend->free(r->backend);
 	session_free(r->session);
@@ -837,6 +942,12 @@ void replica_status(const struct replica *r, struct order_status *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (r->order)
 		order_status(r->order, loop_now(r->cfg.loop), ret);
+	ret->halted |= r->halted;
+}
+
+bool replica_halted(const struct replica *r)
+{
+	return r->halted;
 }
 
 int replica_send(struct replica *r, u16 type, enum gcs_prio prio, const void *body)

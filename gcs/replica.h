@@ -34,7 +34,8 @@ struct replica_config {
 };
 
 struct replica_ops {
-	/* An entry is committed and applied (also during replay at start: live = false). */
+	/* An entry is committed and applied (also during replay at start: live = false). After a reform that cut the log
+	 * indices begin again behind what both logs have; the REFORM itself is live. */
 	void (*applied)(void *ctx, const struct entry *e, const struct state_result *r, bool live);
 	/* A committed verdict brought a group key that the state took and we can open: derive from it what you need,
 	 * now (also during replay at start). It is wiped after the call. May be NULL. */
@@ -54,7 +55,7 @@ struct replica_ops {
 			  u32 n);
 	void (*role)(void *ctx, bool active, u64 term, u32 active_nid);
 	void (*view)(void *ctx, const struct gcs_view *v);
-	void (*joined)(void *ctx); /* our binding is known and the ordered leg is being joined */
+	void (*joined)(void *ctx); /* our binding is known and the ordered leg is being joined; again after a reform */
 	void (*alarm)(void *ctx, u32 severity, const char *kind, const char *text);
 	/* Direct requests the replica does not serve itself (ENROL, URGENT, RING, SUBMIT); NULL: refused. */
 	void (*request)(void *ctx, struct direct_request *rq, const struct direct_peer *peer, enum direct_kind kind,
@@ -96,6 +97,12 @@ int replica_send(struct replica *r, u16 type, enum gcs_prio prio, const void *bo
  * seen again in ops->applied; should another server become active first, it is lost and who asked asks again.
  * 0, -DSI_EROLE, -DSI_ELIMIT, -DSI_ENOMEM. */
 int replica_propose(struct replica *r, u16 type, const void *body, size_t n);
+/* A root-signed REFORM, handed in here: judged at once on our log, then written, then everything begins anew in its
+ * generation; ops->applied tells. 0: being taken in. -DSI_EREPLAY it was already; -DSI_ESTALE the generation is not
+ * higher; -DSI_ECONFLICT its base is not in this log, or it is the second of its number (this node is silent then);
+ * -DSI_EAGAIN; or state_verify_entry()'s. e has the text for the operator. Not from inside ops. */
+int replica_reform(struct replica *r, const u8 *statement, size_t n, struct err *e);
+bool replica_halted(const struct replica *r); /* two reforms of one number: silent until the root signs the next */
 /* Where a blob may be had besides the author of the entry that names it. */
 void replica_blob_hint(struct replica *r, const u8 digest[CRYPTO_HASH], u32 nid);
 /* Fetch a blob if absent; fn once. */

@@ -87,6 +87,7 @@ static void stop(struct replica *r, const char *why)
 {
 	struct order_actions acts;
 
+	r->diverged = true;
 	replica_alarm(r, 3, "diverged", "%s", why);
 	if (r->ops->rebuilt)
 		r->ops->rebuilt(r->ctx, -DSI_EDIVERGED);
@@ -134,6 +135,18 @@ static void on_judge(void *ctx)
 	case AGREE_SAME:
 		break;
 	}
+}
+
+void agree_forget(struct replica *r)
+{
+	memset(&r->agree, 0, sizeof(r->agree));
+}
+
+void agree_again(struct replica *r)
+{
+	if (r->diverged && r->ops->rebuilt)
+		r->ops->rebuilt(r->ctx, 0);
+	r->diverged = false;
 }
 
 int agree_start(struct replica *r)

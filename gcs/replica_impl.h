@@ -9,8 +9,9 @@
 #include "gcs/stage.h"
 
 enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, LEARN_DOUBT_MS = 10000, URGENT_MAX = 16,
-       URGENT_VOID = 64 };
+       URGENT_VOID = 64, REFORMS_MAX = 32 };
 #define META_STALE "stale-disk" /* non-empty: this disk's vote waits until a majority has told it again */
+#define META_HALT "reform-halt" /* u32: two different reforms of this generation were met; empty: none */
 
 struct blob_hint {
 	u8 digest[CRYPTO_HASH];
@@ -28,6 +29,13 @@ struct urgent {
 
 struct fetch;    /* a blob being fetched */
 struct proposal; /* an entry body that waits for order */
+struct reforming; /* a reform being taken in */
+
+struct reform_source { /* a member's direct leg */
+	char address[LIM_PATH];
+	u8 key[CRYPTO_PUB];
+	bool keyed;
+};
 
 struct replica {
 	struct replica_config cfg;
@@ -51,6 +59,7 @@ struct replica {
 	struct loop_timer *learn_timer;
 	u32 learn_next;          /* index into candidates */
 	bool learning;
+	struct reform_source learn_source; /* who is asked now */
 	struct stage *stage;     /* shown by the source asked last, not proven yet; NULL none */
 	struct {                 /* a newcomer asks everybody it can reach whether they have the same history */
 		bool on, contradicted;
@@ -83,7 +92,19 @@ struct replica {
 	struct loop_timer *proof_timer;
 	struct agree agree;
 	struct loop_timer *agree_timer;
+	bool diverged;           /* stopped: the state was not the majority's */
 	struct gcs_ring view_ring;
+	/* generations: replica_reform.c */
+	struct reforming *reforming;
+	u64 reforms[REFORMS_MAX]; /* indices of REFORM entries applied, oldest first */
+	u32 n_reforms;
+	u32 halted;              /* two different reforms of this generation: silent; 0 no */
+	struct blob other;       /* the one of them that is not in our log */
+	struct loop_timer *look_timer;
+	u8 look[LIM_NIDS / 8 + 1]; /* whose reforms are to be seen */
+	u64 looked[LIM_NIDS];    /* incarnation of whom we saw them */
+	u32 looking;             /* NID asked now; 0 none */
+	u64 look_next;
 	struct arena arena;      /* of the step */
 };
 
@@ -93,6 +114,8 @@ int replica_apply_to(struct replica *r, u64 index, bool live);
 int replica_join(struct replica *r, struct err *e);
 bool replica_is_voter(const struct replica *r, u32 nid);
 u32 replica_find_nid(const struct replica *r);
+void replica_quiet(struct replica *r); /* order and session end: nothing is said any more; the direct leg stays */
+void replica_again(struct replica *r); /* a new generation is in the log and in the state: join again, or go on learning */
 void replica_alarm(struct replica *r, u32 severity, const char *kind, const char *fmt, ...) DSI_PRINTF(4, 5);
 
 /* replica_urgent.c */
@@ -100,6 +123,8 @@ bool urgent_deposed(const struct replica *r, u32 nid);
 void urgent_list(void *ctx, struct blobs *ret); /* order_env.urgent */
 void urgent_delivered(struct replica *r, const u8 *p, size_t n); /* an entry went into our log */
 void urgent_applied(struct replica *r, const struct entry *e, const struct state_result *res);
+void urgent_submitted(struct replica *r, const struct body_submit *m); /* one of two voters: no entry will carry it */
+void urgent_settle(struct replica *r); /* a reform was taken in: whom it made dead needs no suspension */
 void urgent_free(struct replica *r);
 
 /* replica_learn.c */
@@ -108,11 +133,24 @@ void learn_stop(struct replica *r);
 void learn_soon(struct replica *r); /* we met something we do not know: ask again */
 void learn_entries(struct replica *r, u32 nid, u64 from, u64 to); /* ORDER_FETCH */
 void learn_bodies(struct replica *r, u32 nid, u64 index);         /* ORDER_BODIES */
+void learn_drop(struct replica *r);   /* what was shown and not proven: it stood on a state that is gone */
+void learn_resume(struct replica *r); /* a reform came in between: go on, unless we have joined */
 void learn_free(struct replica *r);
 
+/* replica_reform.c */
+void reform_load(struct replica *r);
+void reform_applied(struct replica *r, u64 index);
+void reform_serve(struct replica *r, struct direct_request *rq, const u8 *p, size_t n);
+/* An answer to DIRECT_REFORMS. True: one is being taken in; learn_resume() or replica_again() follows. */
+bool reform_seen(struct replica *r, const struct reform_source *src, const u8 *p, size_t n);
+void reform_look(struct replica *r, u32 nid, u64 incarnation); /* a member of our generation: is its reform ours? */
+void reform_ahead(struct replica *r);                          /* somebody claims a later generation */
+void reform_look_next(void *ctx);
+void reform_free(struct replica *r);
 /* replica_proof.c */
 int prove_start(struct replica *r);
 void prove_free(struct replica *r); /* before the log closes */
+void prove_forget(struct replica *r); /* a generation ends: its acknowledgements prove nothing in the next */
 void prove_noted(struct replica *r, u32 nid, const struct body_ack *ack, const u8 *raw, size_t n);
 void prove_committed(struct replica *r, u64 before); /* applied went on from before, by what the stream shows */
 void prove_learnt(struct replica *r, u64 before, const struct blob *proof); /* likewise, by this proof */
@@ -120,6 +158,8 @@ void prove_serve(struct replica *r, struct direct_request *rq, const u8 *p, size
 
 /* replica_agree.c */
 int agree_start(struct replica *r);
+void agree_forget(struct replica *r);                   /* a generation ends */
+void agree_again(struct replica *r);                    /* its state was made anew by a reform */
 void agree_applied(struct replica *r, const struct entry *e, bool live);
 void agree_message(struct replica *r, u32 nid, const struct body_digest *m);
 

@@ -74,8 +74,12 @@ static void join_now(struct replica *r)
 	struct err e = { 0 };
 
 	learn_stop(r);
-	if (r->order)
+	if (r->order || r->reforming)
 		return;
+	if (r->halted) {
+		reform_look_next(r);
+		return;
+	}
 	if (replica_join(r, &e))
 		replica_alarm(r, 3, "join", "cannot join: %s", e.text);
 }
@@ -85,12 +89,17 @@ static void learn_again(struct replica *r, u64 after_ms)
 	loop_timer_set(r->learn_timer, after_ms * MS + 1);
 }
 
-/* What one source showed is nothing to the next: it begins where our own state ends. */
-static void learn_elsewhere(struct replica *r, u64 after_ms)
+void learn_drop(struct replica *r)
 {
 	stage_free(r->stage);
 	r->stage = NULL;
 	r->second.at = 0;
+}
+
+/* What one source showed is nothing to the next: it begins where our own state ends. */
+static void learn_elsewhere(struct replica *r, u64 after_ms)
+{
+	learn_drop(r);
 	r->learn_next++;
 	learn_again(r, after_ms);
 }
@@ -121,16 +130,18 @@ static void learnt_all(struct replica *r)
 
 static void contradiction(struct replica *r, const char *what)
 {
-	char address[LIM_PATH] = "?";
-	u8 key[CRYPTO_PUB];
-	bool keyed;
-
-	candidate(r, r->learn_next, address, key, &keyed);
 	r->second.contradicted = true;
-	replica_alarm(r, 3, "history", "%s %s", address, what);
+	replica_alarm(r, 3, "history", "%s %s", r->learn_source.address, what);
 }
 
-/* true: what it says to be committed is not what we have. */
+static void stranger(struct replica *r)
+{
+	if (r->second.on)
+		contradiction(r, "and this node are strangers to each other by their logs");
+}
+
+/* true: what it says to be committed is not what we have. Where ours is of a later generation root has decided between
+ * the two: who has not heard of it yet is no liar. */
 static bool contradicts(struct replica *r, const struct proven *a)
 {
 	for (u32 i = 0; i < a->n_entry; i++) {
@@ -142,7 +153,7 @@ static bool contradicts(struct replica *r, const struct proven *a)
 			return false;
 		p = log_entry(r->log, e.index, &n);
 		if (p && !entry_decode(&own, p, n) && memcmp(own.hash, e.hash, sizeof(e.hash)))
-			return true;
+			return e.generation >= own.generation;
 	}
 	return false;
 }
@@ -253,14 +264,18 @@ static void on_shown(void *ctx, int code, const struct direct_peer *peer, const 
 
 	(void)peer;
 	r->learning = false;
-	if (r->closing)
+	if (r->closing || r->reforming)
 		return;
 	if (r->order) {
 		learn_stop(r);
 		return;
 	}
-	if (code == -DSI_EAUTH && r->second.on)
-		contradiction(r, "and this node are strangers to each other by their logs");
+	if (!r->stage) { /* asked in the generation before this one */
+		learn_again(r, 0);
+		return;
+	}
+	if (code == -DSI_EAUTH)
+		stranger(r);
 	a = code ? NULL : malloc(sizeof(*a));
 	if (!a || proven_decode(a, p, n))
 		learn_elsewhere(r, 0);
@@ -281,7 +296,7 @@ static void on_learnt(void *ctx, int code, const struct direct_peer *peer, const
 	struct rbuf in;
 
 	r->learning = false;
-	if (r->closing)
+	if (r->closing || !r->order) /* a reform ended it meanwhile */
 		return;
 	if (code) {
 		r->learn_next++;
@@ -321,18 +336,43 @@ static u64 learn_from(const struct replica *r)
 	return r->second.at ? r->second.at : stage_tail(r->stage) + !r->second.on;
 }
 
-static int learn_ask(struct replica *r, const char *address, const u8 *key)
+static void ask_entries(struct replica *r)
 {
+	struct reform_source *s = &r->learn_source;
 	u8 rq[16];
 	struct wbuf w;
 
-	if (!r->order && !stage_begin(r))
-		return -DSI_ENOMEM;
+	if (!r->order && !stage_begin(r)) {
+		learn_elsewhere(r, LEARN_RETRY_MS);
+		return;
+	}
 	wbuf_fixed(&w, rq, sizeof(rq));
 	wbuf_u64(&w, learn_from(r));
 	wbuf_u64(&w, UINT64_MAX);
-	return direct_call(r->direct, address, key, r->order ? DIRECT_ENTRIES : DIRECT_PROVEN, rq, sizeof(rq), CALL_NS,
-			   r->order ? on_learnt : on_shown, r);
+	r->learning = true;
+	if (direct_call(r->direct, s->address, s->keyed ? s->key : NULL, r->order ? DIRECT_ENTRIES : DIRECT_PROVEN, rq,
+			sizeof(rq), CALL_NS, r->order ? on_learnt : on_shown, r)) {
+		r->learning = false;
+		learn_elsewhere(r, LEARN_RETRY_MS);
+	}
+}
+
+/* First its generation: in a later one its entries may not continue ours at all. */
+static void on_reforms(void *ctx, int code, const struct direct_peer *peer, const u8 *p, size_t n)
+{
+	struct replica *r = ctx;
+
+	(void)peer;
+	r->learning = false;
+	if (r->closing || r->reforming || (!code && reform_seen(r, &r->learn_source, p, n)))
+		return;
+	if (!code || code == -DSI_EINVAL) { /* an older program does not know the question */
+		ask_entries(r);
+		return;
+	}
+	if (code == -DSI_EAUTH)
+		stranger(r);
+	learn_elsewhere(r, 0);
 }
 
 /* Ask the next candidate. All asked in vain: a node that knows itself joins with what it has; one that does
@@ -340,21 +380,32 @@ static int learn_ask(struct replica *r, const char *address, const u8 *key)
 static void learn_next(void *ctx)
 {
 	struct replica *r = ctx;
-	char address[LIM_PATH];
-	u8 key[CRYPTO_PUB];
-	bool keyed;
+	struct reform_source *s = &r->learn_source;
+	u8 rq[4];
+	struct wbuf w;
 
-	if (r->learning)
+	if (r->learning || r->reforming)
 		return;
-	if (!candidate(r, r->learn_next, address, key, &keyed)) {
+	if (!candidate(r, r->learn_next, s->address, s->key, &s->keyed)) {
 		learn_exhausted(r);
 		return;
 	}
+	wbuf_fixed(&w, rq, sizeof(rq));
+	wbuf_u32(&w, r->state->generation - 1);
 	r->learning = true;
-	if (learn_ask(r, address, keyed ? key : NULL)) {
+	if (direct_call(r->direct, s->address, s->keyed ? s->key : NULL, DIRECT_REFORMS, rq, sizeof(rq), CALL_NS, on_reforms, r)) {
 		r->learning = false;
 		learn_elsewhere(r, LEARN_RETRY_MS);
 	}
+}
+
+void learn_resume(struct replica *r)
+{
+	if (r->order || r->reforming || r->backend)
+		return;
+	learn_drop(r);
+	if (!r->learning)
+		learn_again(r, 0);
 }
 
 int learn_start(struct replica *r)
@@ -376,7 +427,7 @@ void learn_stop(struct replica *r)
 
 void learn_soon(struct replica *r)
 {
-	if (!r->learning && !loop_timer_active(r->learn_timer))
+	if (!r->learning && !r->reforming && !loop_timer_active(r->learn_timer))
 		learn_again(r, 100);
 }
 
@@ -388,7 +439,7 @@ static void on_fetched(void *ctx, int code, const struct direct_peer *peer, cons
 	struct rbuf in;
 	u32 count = 0;
 
-	if (r->closing)
+	if (r->closing || !r->order)
 		return;
 	if (!code) {
 		rbuf_init(&in, p, n);

@@ -176,6 +176,14 @@ int prove_start(struct replica *r)
 	return r->proof_timer ? 0 : -DSI_ENOMEM;
 }
 
+void prove_forget(struct replica *r)
+{
+	loop_timer_set(r->proof_timer, 0);
+	free(r->proof.p);
+	memset(&r->proof, 0, sizeof(r->proof));
+	r->book.n = 0;
+}
+
 void prove_free(struct replica *r)
 {
 	if (r->log)

@@ -119,6 +119,9 @@ static void on_request(void *ctx, struct direct_request *rq, const struct direct
 	case DIRECT_ROOTS:
 		serve_roots(r, rq);
 		break;
+	case DIRECT_REFORMS:
+		reform_serve(r, rq, p, n);
+		break;
 	case DIRECT_PROVEN:
 		prove_serve(r, rq, p, n);
 		break;

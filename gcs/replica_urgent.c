@@ -4,7 +4,7 @@
  * at once, and is kept for the STATEs of later views until the log has decided it.
  *
  * Must never: let anything count but an operator's signature with authority; undo an effect by anything but a
- * committed entry (applied, refused, withdrawn).
+ * committed entry (applied, refused, withdrawn) or, of two voters, the operator's withdrawal delivered.
  * Invariant: whatever is kept passed state_check() once, or came inside an entry that passed state_verify_entry().
  */
 #include <stdlib.h>
@@ -249,6 +249,45 @@ static void void_about(struct replica *r, u32 nid)
 		memcpy(r->voided[r->n_voided++ % URGENT_VOID], r->urgent[i].request, 16);
 		drop(r, i);
 	}
+}
+
+/* One of two voters cannot be revoked by the other alone, and no entry will ever carry the verdict: what suspends at
+ * delivery then is the statement itself, on its way to a server, and what ends it is the operator's next. The same on
+ * all who deliver it. */
+void urgent_submitted(struct replica *r, const struct body_submit *m)
+{
+	const struct order_voters *v = r->state->n_voters ? &r->state->voters[r->state->n_voters - 1] : NULL;
+	struct body_s_node_op op;
+	struct statement st;
+	struct err e = { 0 };
+
+	if (!v || v->n != 2 || statement_open(&st, m->statement.p, m->statement.n))
+		return;
+	if (st.kind == ENTRY_VERDICT) {
+		u32 nid = target_of(r, &st);
+
+		if (nid == v->nid[0] || nid == v->nid[1])
+			replica_urgent(r, m->statement.p, m->statement.n, &e);
+	}
+	if (st.kind != ENTRY_WITHDRAW || state_check(r->state, &st, loop_wall_ms(), NULL, 0, &e) ||
+	    body_decode(&schema_s_node_op, st.body, st.body_len, &op, &r->arena) || !bit(r->suspended, op.nid) ||
+	    (op.nid != v->nid[0] && op.nid != v->nid[1]))
+		return;
+	void_about(r, op.nid);
+	bit_put(r->suspended, op.nid, false);
+	bit_put(r->deposed, op.nid, false);
+	r->recheck = true;
+	recheck_now(r);
+}
+
+void urgent_settle(struct replica *r)
+{
+	prune(r);
+	for (u32 nid = 0; nid < LIM_NIDS; nid++)
+		if (!state_nid_live(r->state, nid)) {
+			bit_put(r->suspended, nid, false);
+			bit_put(r->deposed, nid, false);
+		}
 }
 
 /* From here on state says what the node is; unless another statement about it waits: a server could else free a node

@@ -370,6 +370,8 @@ static int judge_cluster(struct session *s, struct incoming *m)
 
 static int judge_generation(struct session *s, struct incoming *m)
 {
+	if (m->v.generation > s->cfg.generation && s->ops->ahead)
+		s->ops->ahead(s->ctx, m->v.generation);
 	return m->v.generation == s->cfg.generation ? ACCEPTED : REFUSED_GENERATION;
 }
 

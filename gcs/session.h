@@ -75,6 +75,9 @@ struct session_ops {
 	/* An own message came back in a later view, refused by everybody alike: send it again if it is still
 	 * meant. May be NULL. */
 	void (*returned)(void *ctx, u16 type, const u8 *raw, size_t raw_len);
+	/* A message of our cluster that claims a later generation, and was refused for that. Nothing of it is verified:
+	 * a reason to look, no more. At every such message. May be NULL. */
+	void (*ahead)(void *ctx, u32 generation);
 };
 
 struct session_config {

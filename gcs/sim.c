@@ -72,7 +72,7 @@ struct event {
 struct sim {
 	struct sim_config cfg;
 	u64 now, prng[2], events, event_seq, ring_seq;
-	u32 next_pid;
+	u32 next_pid, expected;
 	struct event *heap;
 	u32 heap_n, heap_cap;
 	struct node node[NODES];
@@ -350,7 +350,7 @@ static struct item view_item(struct sim *s, const struct ring *r, const bool *am
 	v->ring.seq = r->seq;
 	v->token_ns = s->cfg.token_ns;
 	v->consensus_ns = s->cfg.consensus_ns;
-	v->expected = s->cfg.nodes;
+	v->expected = s->expected;
 	for (u32 i = 0; i < s->cfg.nodes; i++) {
 		if (s->node[i].ring == r && s->node[i].up)
 			nodes++;
@@ -359,7 +359,7 @@ static struct item view_item(struct sim *s, const struct ring *r, const bool *am
 				v->members[v->n++] = s->node[i].proc[k]->b.self;
 	}
 	v->total = nodes;
-	v->quorate = nodes > s->cfg.nodes / 2 || sim_chance(s, s->cfg.forge_percent);
+	v->quorate = nodes > s->expected / 2 || sim_chance(s, s->cfg.forge_percent);
 	return (struct item){ .ring = r->seq, .view = v, .view_ref = ref };
 }
 
@@ -684,6 +684,11 @@ bool sim_reaches(const struct sim *s, u32 a, u32 b)
 	return s->node[a].up && s->node[b].up && both_ways(s, a, b);
 }
 
+void sim_expect(struct sim *s, u32 votes)
+{
+	s->expected = votes;
+}
+
 void sim_lag(struct sim *s, u32 node, u32 factor)
 {
 	s->node[node].lag = MAX(factor, 1);
@@ -767,6 +772,7 @@ struct sim *sim_new(u64 seed, const struct sim_config *cfg)
 	if (!s)
 		return NULL;
 	s->cfg = *cfg;
+	s->expected = cfg->nodes;
 	s->prng[0] = splitmix(&seed);
 	s->prng[1] = splitmix(&seed) | 1;
 	for (u32 i = 0; i < cfg->nodes; i++) {

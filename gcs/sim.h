@@ -49,6 +49,7 @@ void sim_pause(struct sim *s, u32 node, bool on);        /* SIGSTOP of its coros
 void sim_silence(struct sim *s, u32 node, u64 for_ns);   /* its ring passes nothing and says nothing */
 bool sim_reaches(const struct sim *s, u32 a, u32 b);     /* both up, both ways: a direct connection works */
 void sim_replay(struct sim *s);                          /* an old message turns up again */
+void sim_expect(struct sim *s, u32 votes);               /* corosync-quorumtool -e: what quorum is counted by from now on */
 void sim_lag(struct sim *s, u32 node, u32 factor);       /* this node is slow to deliver; 1 normal */
 
 #endif

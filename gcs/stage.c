@@ -131,6 +131,9 @@ static int stage_check(const struct stage *s, const struct entry *e, size_t n, s
 			       (unsigned long long)stage_tail(s));
 	if (memcmp(e->prev, s->last.hash, sizeof(e->prev)))
 		return err_set(err, -DSI_ECONFLICT, "it does not follow our entry %llu", (unsigned long long)stage_tail(s));
+	/* A new generation needs no majority, and has its own way in (gcs/replica_reform.c). */
+	if (e->type == ENTRY_REFORM)
+		return err_set(err, -DSI_ECONFLICT, "a reform is not learnt as one of many entries");
 	if (e->term < s->last.term)
 		return err_set(err, -DSI_ESTALE, "its term goes back");
 	if (s->bytes + n > LIM_STAGE || s->n_sets == STAGE_SETS)

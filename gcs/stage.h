@@ -34,7 +34,7 @@ struct stage *stage_new(const struct state *applied, const struct entry *tail);
 void stage_free(struct stage *s); /* NULL-safe */
 
 u64 stage_tail(const struct stage *s); /* last entry taken, or what was applied */
-/* 0 taken, 1 had it; -DSI_ETRUNC not the next, -DSI_ECONFLICT does not chain, -DSI_ESTALE term goes back, -DSI_ELIMIT
+/* 0 taken, 1 had it; -DSI_ETRUNC not the next, -DSI_ECONFLICT does not chain or is a REFORM, -DSI_ESTALE term goes back, -DSI_ELIMIT
  * LIM_STAGE bytes or too many voter changes wait for a proof, or what state_verify_entry() says; e has text. */
 int stage_add(struct stage *s, const u8 *p, size_t n, struct err *e) DSI_MUST_CHECK;
 /* Kept until it is of use or pushed out; newest: replaces the former newest. 0, -DSI_ENOMEM, -DSI_ELIMIT. */

@@ -124,7 +124,8 @@ struct state_result {
 /* Is this entry acceptable into a log at all (chain position is order's business): author's key bound as a
  * server and not deposed, its signature, cluster and generation; the statement's signature, its signer known and
  * of the role the type needs; promises of a TERM valid and a majority of the voters as applied; no key wrap for
- * the target of the verdict it carries. For catch-up and delivery. Rules that need all earlier entries applied
+ * the target of the verdict it carries. A REFORM: all that state_apply() asks, on a state at its base.
+ * For catch-up and delivery. Rules that need all earlier entries applied
  * are state_apply()'s. On an empty state only GENESIS passes, under the root it names itself: see genesis.h. */
 int state_verify_entry(const struct state *s, const struct entry *e, struct err *err) DSI_MUST_CHECK;
 /* May an entry of this date be acknowledged by who has this clock, after one dated last_ms was committed? No more than

@@ -199,8 +199,23 @@ static int reform_servers_ok(struct judged *j, const struct nid_list *servers)
 		if (n->deposed || state_key_zero(n->server_sign))
 			return err_set(j->err, -DSI_EREVOKED, "reform: %s hosts no server in office", n->name);
 	}
-	if (j->e && !nid_listed(servers, j->e->author_nid))
-		return err_set(j->err, -DSI_EROLE, "reform: its author %u is none of its servers", j->e->author_nid);
+	return 0;
+}
+
+/* One statement, one entry: nothing in it is anybody's choice, or two who take the same reform in had two histories. */
+static int reform_entry_ok(struct judged *j, const struct nid_list *servers)
+{
+	const struct body_s_reform *f = &j->said.reform;
+	const struct entry *e = j->e;
+
+	if (memcmp(e->prev, f->base_hash, CRYPTO_HASH))
+		return err_set(j->err, -DSI_ECONFLICT, "reform on another log");
+	if (memcmp(e->sig, j->st.sig, CRYPTO_SIG))
+		return err_set(j->err, -DSI_ESIG, "reform: the entry's signature is not the root's");
+	if (e->generation != f->new_generation || e->term != j->s->term || e->author_role != ROLE_SERVER ||
+	    e->author_nid != servers->nid[0] || e->wall_ms != j->st.base ||
+	    memcmp(e->cluster, j->st.cluster, sizeof(e->cluster)))
+		return err_set(j->err, -DSI_EINVAL, "reform: not the entry that its statement becomes");
 	return 0;
 }
 
@@ -216,8 +231,6 @@ int reform_check(struct judged *j)
 	if (f->base_index != j->s->applied)
 		return err_set(j->err, -DSI_ECONFLICT, "reform on entry %llu, but this log is at %llu",
 			       (unsigned long long)f->base_index, (unsigned long long)j->s->applied);
-	if (j->e && (memcmp(j->e->prev, f->base_hash, CRYPTO_HASH) || j->e->generation != f->new_generation))
-		return err_set(j->err, -DSI_ECONFLICT, "reform on another log");
 	if (f->next_nid < j->s->next_nid || f->next_nid > LIM_NIDS)
 		return err_set(j->err, -DSI_EINVAL, "reform: next node number %u, but %u is", f->next_nid, j->s->next_nid);
 	rc = nid_list(j, &f->voters, LIM_VOTERS, "voters", &voters);
@@ -225,6 +238,8 @@ int reform_check(struct judged *j)
 		rc = nid_list(j, &f->servers, LIM_SERVERS, "servers", &servers);
 	if (!rc)
 		rc = reform_servers_ok(j, &servers);
+	if (!rc && j->e)
+		rc = reform_entry_ok(j, &servers);
 	return rc ? rc : dead_list(j, &voters, &servers);
 }
 
@@ -250,6 +265,7 @@ static void bury(struct state *s, const struct body_dead *d, u64 index)
 	if (d->status != NODE_REVOKED)
 		return;
 	tokens_void(s, n->name);
+	n->verdict_flags = VERDICT_KEEP_ON_RING; /* no key comes with it; the next verdict that expels takes it off too */
 	n->verdict_at = index;
 	s->last_verdict = index;
 }
@@ -258,8 +274,11 @@ static void reform_voters(struct state *s, const struct blob *b, u64 index)
 {
 	struct rbuf r;
 
-	for (u32 i = 0; i < s->n_node; i++)
+	/* Who is not named follows when it comes back; only an operator gives it a vote again. */
+	for (u32 i = 0; i < s->n_node; i++) {
 		s->node[i].roles &= ~(u32)NODE_VOTER;
+		s->node[i].granted &= ~(u32)NODE_VOTER;
+	}
 	memset(s->voters, 0, sizeof(s->voters));
 	rbuf_init(&r, b->p, b->n);
 	while (rbuf_left(&r))

@@ -118,8 +118,9 @@ int voters_live_verdict(struct judged *j, u32 nid, const u32 *live, u32 n_live)
 	if (v->n == 2)
 		return err_set(j->err, -DSI_ENOTSAFE,
 			       "revoke %s: it is one of 2 voters and both must agree to a change: it is suspended, but this "
-			       "cannot become final; run \"dsi-admin cluster reform\" with the root key to go on without it",
-			       name);
+			       "cannot become final; to go on without it, with the root key: "
+			       "dsi-admin cluster reform --root-key FILE --voters %s --force",
+			       name, state_node(j->s, v->nid[v->nid[0] == nid])->name);
 	return err_set(j->err, -DSI_EQUORUM,
 		       "revoke %s: would leave %u live voter%s besides the target; a majority of the present %u is %u: refused",
 		       name, others, others == 1 ? "" : "s", v->n, majority);

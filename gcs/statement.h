@@ -7,7 +7,8 @@
  * u32 generation | id16 request | u64 expires_ms (wall; 0 never) | u64 base | key signer_pub | u32 len | body |
  * sig (purpose STATEMENT, or ROOT for S_ROOT) over all before.
  * base: the log-determined version it builds on (policy version for POLICY, else 0 = any); a stale base is a
- * conflict. request makes it apply once. The body is a tpl image of the schema of its kind.
+ * conflict. In a REFORM base is the wall time (ms) at which it was signed: its entry's. request makes it apply once.
+ * The body is a tpl image of the schema of its kind.
  * expires_ms: what an operator signs must expire (0 is refused), what root signs need not.
  * generation: the one in force; 1 for GENESIS, the new one for REFORM; a VERDICT of an earlier one still counts.
  *

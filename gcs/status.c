@@ -3,6 +3,7 @@
 #include "gcs/status.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gcs/session.h"
@@ -90,8 +91,8 @@ static json_t *view_part(const struct status_input *in)
 
 	if (in->view)
 		snprintf(ring, sizeof(ring), "%u.%llu", in->view->ring.nodeid, (unsigned long long)in->view->ring.seq);
-	return json_pack("{s:s, s:b, s:b, s:s, s:I, s:I, s:i, s:i, s:i, s:I, s:I, s:I}", "phase", phase_name[o->phase], "live",
-			 o->live, "quorate", in->view && in->view->quorate, "ring", ring, "term", (json_int_t)o->term,
+	return json_pack("{s:s, s:b, s:b, s:b, s:s, s:I, s:I, s:i, s:i, s:i, s:I, s:I, s:I}", "phase", phase_name[o->phase], "live",
+			 o->live, "halted", o->halted, "quorate", in->view && in->view->quorate, "ring", ring, "term", (json_int_t)o->term,
 			 "promised", (json_int_t)o->promised, "voters", (int)o->voters, "voters_present",
 			 (int)o->voters_present, "majority", (int)o->majority, "commit", (json_int_t)o->commit, "tail",
 			 (json_int_t)o->tail, "applied", (json_int_t)in->state->applied);
@@ -167,6 +168,19 @@ static json_t *nid_list(const struct state *s, const u32 *nid, u32 n)
 	return a;
 }
 
+static json_t *statements(const struct blobs *b)
+{
+	json_t *a = json_array();
+
+	for (u32 i = 0; i < b->n; i++) {
+		char *text = crypto_base64(b->v[i].p, b->v[i].n);
+
+		json_array_append_new(a, json_string(text ? text : ""));
+		free(text);
+	}
+	return a;
+}
+
 json_t *status_cluster(const struct status_input *in)
 {
 	const struct state *s = in->state;
@@ -176,12 +190,13 @@ json_t *status_cluster(const struct status_input *in)
 	for (u32 i = 0; i < s->n_op; i++)
 		json_array_append_new(ops, json_pack("{s:s, s:o, s:i}", "name", s->op[i].name, "key",
 						     hex(s->op[i].pub, 32), "roles", (int)s->op[i].roles));
-	return json_pack("{s:s, s:o, s:i, s:o, s:{s:I, s:I, s:I}, s:{s:I, s:o, s:s}, s:o, s:o, s:o}", "cluster", s->name, "id",
+	return json_pack("{s:s, s:o, s:i, s:o, s:{s:I, s:I, s:I}, s:{s:I, s:o, s:s}, s:o, s:o, s:o, s:o}", "cluster", s->name, "id",
 			 hex(s->cluster, 16), "generation", (int)s->generation, "root", hex(s->root, 32), "log", "index",
 			 (json_int_t)s->applied, "commit", (json_int_t)in->order->commit, "term", (json_int_t)s->term,
 			 "policy", "version", (json_int_t)s->policy.version, "digest", hex(s->policy.digest, CRYPTO_HASH),
 			 "name", s->policy.name, "servers", nid_list(s, s->server_order, s->n_server), "voters",
-			 nid_list(s, v ? v->nid : NULL, v ? v->n : 0), "operators", ops);
+			 nid_list(s, v ? v->nid : NULL, v ? v->n : 0), "operators", ops, "verdicts",
+			 statements(&in->verdicts));
 }
 
 json_t *status_history(const struct state *s)

@@ -21,6 +21,7 @@ struct status_input {
 	const struct census *census;
 	const struct gcs_view *view; /* NULL: none yet */
 	const struct status_local *local; /* NULL: dsi-ss */
+	struct blobs verdicts;       /* statements delivered, not committed (replica_urgent_kept()) */
 	const u8 *on_ring; /* bits by NID: who is in corosync's node list here; NULL: not known */
 };
 struct status_local { /* of the node's own kernel */

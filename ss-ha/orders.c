@@ -267,7 +267,8 @@ void orders_submit(struct server *s, const struct session_sender *from, const st
 	bool wait = false;
 	int rc;
 
-	if (!s->active || ordered(s, m->request) || held(s, m->request))
+	if (!s->active || ordered(s, m->request) || held(s, m->request) ||
+	    m->kind == ENTRY_REFORM) /* that one is root's, and ordered by nobody */
 		return;
 	rc = m->kind == ENTRY_ENROL ? order_enrolment(s, m, &e) : order_statement(s, from, m, &wait, &e);
 	/* A statement asked again because our answer was slow or a server died is applied already. An enrolment is

@@ -106,6 +106,8 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 	if (live)
 		log_info("entry %llu committed: %s by node %u", (unsigned long long)e->index, entry_type_name(e->type),
 			 e->author_nid);
+	if (e->type == ENTRY_REFORM && !r->code)
+		s->image_version = 0; /* a version that was given up may come again as another */
 	if (live && (r->changed & CHANGED_POLICY))
 		replica_blob_fetch(s->replica, st->policy.digest, fetched, s);
 	orders_applied(s, e, r);

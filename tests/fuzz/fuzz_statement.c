@@ -17,6 +17,32 @@ static void raw(const u8 *p, size_t n)
 		must(!st.raw);
 }
 
+/* A reform becomes one entry, which gives the statement back; what verifies applies. */
+static void reform(struct state *s, const struct statement *st)
+{
+	struct reform_place at;
+	struct statement back;
+	struct state_result res;
+	struct entry en;
+	struct err e = { 0 };
+	struct arena a;
+	struct wbuf w;
+
+	wbuf_init(&w, ENTRY_MAX);
+	arena_init(&a, 256 << 10);
+	if (reform_place(st, &at, &e))
+		must(reform_entry(st, s->term, &w, &e) < 0);
+	else if (!reform_entry(st, s->term, &w, &e)) {
+		must(!entry_decode(&en, w.data, w.len) && en.index == at.base_index + 1 && en.generation == at.generation);
+		must(!reform_statement(&en, &a, &back, &e));
+		must(back.raw_len == st->raw_len && !memcmp(back.raw, st->raw, st->raw_len));
+		if (!state_verify_entry(s, &en, &e))
+			must(!state_apply(s, &en, &res) && !res.code && s->generation == at.generation);
+	}
+	arena_fini(&a);
+	wbuf_fini(&w);
+}
+
 static void order(u16 kind, const u8 *p, size_t n)
 {
 	struct state *s = state_clone(fuzz_state());
@@ -35,6 +61,13 @@ static void order(u16 kind, const u8 *p, size_t n)
 		rc = state_check(s, &st, fuzz_now, live, 1, &e);
 		must(rc == 0 || e.text[0]);
 		rc = state_check(s, &st, fuzz_now, NULL, 0, &e);
+		if (kind == ENTRY_REFORM) {
+			struct state *c = state_clone(s);
+
+			must(c);
+			reform(c, &st);
+			state_free(c);
+		}
 		if (!state_make_body(&st, 0, NULL, &body)) {
 			fuzz_apply(s, kind, body.data, body.len, &res);
 			must(kind == ENTRY_GENESIS || kind == ENTRY_REFORM || rc == res.code);

@@ -193,6 +193,58 @@ START_TEST(reform_by_an_operator)
 }
 END_TEST
 
+/* A server, in office or out of it, has no say in generations; nor has a reform that was there already. */
+START_TEST(reform_by_a_server)
+{
+	struct world *w = w_three();
+	struct blob s = w_reform(w, 2, 3), old, body;
+	struct entry e;
+	u8 seed[32];
+
+	/* the root's statement, with the server's own place, time and signature */
+	body = w_body(w, s, 0, NULL);
+	w->s->generation = 2;
+	w_entry(w, &e, ENTRY_REFORM, body.p, body.n);
+	w->s->generation = 1;
+	ck_assert_int_ne(state_verify_entry(w->s, &e, &w->err), 0);
+	REFUSED(w, w_put(w, ENTRY_REFORM, body), -DSI_ESIG);
+	/* a key of its own over a reform that makes it the only voter */
+	w = (w_free(w), w_three());
+	u8 one[4] = { 1 };
+	struct body_s_reform f = { .new_generation = 2, .base_index = w->s->applied, .next_nid = 4,
+				   .voters = { one, 4 }, .servers = { one, 4 } };
+
+	memcpy(f.base_hash, w->prev, 32);
+	REFUSED(w, w_reform_put(w, w_reform_as(w, 2, &f, "n1/server_sign"), true), -DSI_EAUTH);
+	/* the root's signature over something else */
+	old = w_reform(w, 2, 3);
+	s = w_reform_entry(w, old, &e);
+	w_seed("n1/server_sign", seed);
+	ck_assert_int_eq(crypto_sign(seed, SIGN_ENTRY, e.hash, 32, e.sig), 0);
+	ck_assert_int_eq(state_verify_entry(w->s, &e, &w->err), -DSI_ESIG);
+	/* replayed: on the log it made, on another log, after the next generation */
+	ck_assert_int_eq(w_reform_put(w, old, true), 0);
+	ck_assert_uint_eq(w->s->generation, 2);
+	REFUSED(w, w_check(w, old, NULL, 0), -DSI_EREPLAY);
+	ck_assert_int_eq(entry_decode(&e, s.p, s.n), 0);
+	ck_assert_int_eq(state_verify_entry(w->s, &e, &w->err), -DSI_ESTALE);
+	w->author = 3;
+	ck_assert_int_eq(w_term(w, 3), 0);
+	ck_assert_int_eq(w_reform_put(w, w_reform(w, 3, 3), true), 0);
+	REFUSED(w, w_check(w, old, NULL, 0), -DSI_EREPLAY);
+	REFUSED(w, w_check(w, w_reform(w, 2, 1), NULL, 0), -DSI_ESTALE);
+	w_free(w);
+	/* in a log that went on from its base */
+	w = w_three();
+	old = w_reform(w, 2, 3);
+	ck_assert_int_eq(w_order(w, w_policy(w, "alice", "p", 0)), 0);
+	w_reform_entry(w, old, &e);
+	ck_assert_int_eq(state_verify_entry(w->s, &e, &w->err), -DSI_ECONFLICT);
+	REFUSED(w, w_check(w, old, NULL, 0), -DSI_ECONFLICT);
+	w_free(w);
+}
+END_TEST
+
 /* Not the server in office, not a server at all, another's signature, another cluster's entry. */
 START_TEST(entry_by_others)
 {
@@ -275,6 +327,7 @@ int main(void)
 	tcase_add_test(t, statement_in_another_entry);
 	tcase_add_test(t, replayed_stale_foreign);
 	tcase_add_test(t, reform_by_an_operator);
+	tcase_add_test(t, reform_by_a_server);
 	tcase_add_test(t, entry_by_others);
 	tcase_add_test(t, mangled_bodies);
 	suite_add_tcase(s, t);

@@ -11,7 +11,7 @@
 #include "lib/err.h"
 
 #define URGENT_DEPOSE 0x80000000u /* else a verdict */
-enum { APP_MAX = 96, ROLES = 2, QUEUE_MAX = 4096, NID_MAX = C_NODES + 1 };
+enum { APP_MAX = 96, ROLES = 2, QUEUE_MAX = 4096, NID_MAX = C_NODES + 1, GENERATIONS = 4 };
 
 bool cluster_trace;
 void (*cluster_failed)(struct cluster *c, const char *text);
@@ -40,6 +40,8 @@ struct disk { /* survives the process */
 	u64 promised, hint, incarnation;
 	u64 suspended, deposed; /* NIDs below 64: verdicts delivered */
 	bool stale;
+	u32 generation;
+	u64 reform; /* index of its REFORM; 0 in the first */
 };
 
 enum app_kind { APP_SET, APP_DEAD, APP_DEPOSED };
@@ -79,7 +81,7 @@ struct proc {
 	u64 tick_at;
 	bool active;
 	u64 active_term;
-	bool stepping, hung, hint_armed, hint_due;
+	bool stepping, hung, hint_armed, hint_due, looking;
 	int64_t clock_ms; /* how wrong its clock is; survives the process */
 	u64 last_wall_ms; /* date of the last entry that it knows committed */
 };
@@ -87,7 +89,9 @@ struct proc {
 struct cluster {
 	struct cluster_config cfg;
 	struct sim *s;
-	struct order_check *check;
+	/* One a generation: what order promises (commit never goes back, nothing committed is replaced) it promises
+	 * inside one. Between two only root decides. */
+	struct order_check *check, *later[GENERATIONS];
 	struct proc *proc[ROLES][NID_MAX]; /* made once, alive or not */
 	struct sent **all;
 	u32 n_all, cap_all;
@@ -96,6 +100,11 @@ struct cluster {
 	bool no_fetch;
 	u64 dead; /* NIDs a verdict was proposed against */
 };
+
+static struct order_check *check_of(const struct proc *p)
+{
+	return p->disk.generation > 1 ? p->c->later[p->disk.generation] : p->c->check;
+}
 
 static u64 wall_ms(const struct proc *p)
 {
@@ -331,13 +340,12 @@ static const u8 *env_read_entry(void *ctx, u64 index, size_t *ret_len)
 	return s->bytes;
 }
 
-static void promise_sig(struct proc *p, const struct gcs_ring *ring, u64 term, u32 nid, u32 leader, u8 ret[CRYPTO_SIG])
+static void promise_sig(const struct proc *p, const struct gcs_ring *ring, u64 term, u32 nid, u32 leader, u8 ret[CRYPTO_SIG])
 {
 	static const u8 cluster[16];
 
-	(void)p;
 	memset(ret, 0x5a, CRYPTO_SIG);
-	promise_encode(cluster, 1, ring, term, nid, leader, ret);
+	promise_encode(cluster, p->disk.generation, ring, term, nid, leader, ret);
 }
 
 static bool env_verify_promise(void *ctx, u32 nid, const struct gcs_ring *ring, u64 term, u32 leader, const u8 sig[CRYPTO_SIG])
@@ -443,6 +451,7 @@ struct wire {
 	u32 nid;
 	enum msg_role role;
 	u16 type;
+	u32 generation;
 	u64 incarnation, seq, fold;
 	struct gcs_ring ring;
 	union order_body body;
@@ -458,6 +467,7 @@ static void send(struct proc *p, u16 type, const union order_body *body, u32 lea
 	w.nid = p->nid;
 	w.role = p->role;
 	w.type = type;
+	w.generation = p->disk.generation;
 	w.incarnation = p->disk.incarnation;
 	w.seq = p->seq++;
 	w.fold = p->fold;
@@ -515,13 +525,13 @@ static void do_send(struct proc *p, const struct order_action *a)
 
 		d = disk_seen(p, b->ack.index);
 		trace(p, "ACK term %llu index %llu", (unsigned long long)b->ack.term, (unsigned long long)b->ack.index);
-		order_check_ack(p->c->check, &p->watch, &b->ack, s ? s->e.author_nid : 0, &d);
+		order_check_ack(check_of(p), &p->watch, &b->ack, s ? s->e.author_nid : 0, &d);
 		if (nid_dead(p, p->nid))
 			fail(p->c, "a dead voter that knows it acknowledges");
 	} else if (a->u.send.type == MSG_OPENACK) {
 		d = disk_seen(p, 0);
 		trace(p, "OPENACK term %llu leader %u", (unsigned long long)b->openack.term, a->u.send.leader);
-		order_check_openack(p->c->check, &p->watch, b->openack.term, a->u.send.leader, &d);
+		order_check_openack(check_of(p), &p->watch, b->openack.term, a->u.send.leader, &d);
 	} else if (a->u.send.type == MSG_STATE)
 		trace(p, "STATE promised %llu tail %llu.%llu", (unsigned long long)b->state.promised,
 		      (unsigned long long)b->state.tail_term, (unsigned long long)b->state.tail_index);
@@ -536,7 +546,7 @@ static void do_send(struct proc *p, const struct order_action *a)
 static void do_promise(struct proc *p, const struct order_action *a)
 {
 	trace(p, "promise %llu", (unsigned long long)a->u.promise.term);
-	order_check_promise(p->c->check, &p->watch, a->u.promise.term);
+	order_check_promise(check_of(p), &p->watch, a->u.promise.term);
 	dop_push(p, DOP_PROMISE, a->u.promise.term, NULL);
 	disk_kick(p);
 }
@@ -547,7 +557,7 @@ static void do_append(struct proc *p, const struct order_action *a)
 
 	trace(p, "append %llu %s term %llu", (unsigned long long)a->u.append.index, s ? entry_type_name(s->e.type) : "(cut)",
 	      s ? (unsigned long long)s->e.term : 0);
-	order_check_append(p->c->check, &p->watch, a->u.append.index, s ? &s->e : NULL);
+	order_check_append(check_of(p), &p->watch, a->u.append.index, s ? &s->e : NULL);
 	app_cut(p, a->u.append.index);
 	p->log.n = MIN(p->log.n, a->u.append.index - 1);
 	if (s) {
@@ -644,7 +654,7 @@ static void do_commit(struct proc *p, const struct order_action *a)
 		if (!s)
 			fail(p->c, "commits what it does not have");
 		p->last_wall_ms = s->e.wall_ms;
-		order_check_commit(p->c->check, &p->watch, entries_at(&p->log, a->u.commit.index)->e.term, i, &s->e, on_majority, p);
+		order_check_commit(check_of(p), &p->watch, entries_at(&p->log, a->u.commit.index)->e.term, i, &s->e, on_majority, p);
 	}
 	dop_push(p, DOP_HINT, a->u.commit.index, NULL);
 	if (!p->hint_armed) { /* log_sqlite.c writes it with the next append, or after a second */
@@ -750,7 +760,7 @@ struct making {
 static int propose(struct proc *p, u16 type, const void *body, size_t n, u64 *ret)
 {
 	struct order_actions acts;
-	struct entry e = { .type = type, .author_role = ROLE_SERVER, .author_nid = p->nid, .generation = 1, .body = body,
+	struct entry e = { .type = type, .author_role = ROLE_SERVER, .author_nid = p->nid, .generation = p->disk.generation, .body = body,
 			   .body_len = n, .wall_ms = wall_ms(p) };
 	struct sent *s;
 	struct body b;
@@ -799,7 +809,7 @@ static void make_term(void *ctx, u64 arg)
 			wbuf_bytes(&w, m->proofs[i].sig, CRYPTO_SIG);
 		}
 		if (!propose(p, ENTRY_TERM, buf, w.len, &index))
-			order_check_term(p->c->check, &p->watch, &entries_at(&p->log, index)->e, log_has, p);
+			order_check_term(check_of(p), &p->watch, &entries_at(&p->log, index)->e, log_has, p);
 	}
 	free(m);
 }
@@ -974,11 +984,19 @@ static u64 view_fold(const struct gcs_view *v)
 	return h;
 }
 
-/* What gcs/session.c lets through: this view, this life of the sender, nothing twice, nothing of the dead. */
+static void look_soon(struct proc *p, u32 nid);
+
+/* What gcs/session.c lets through: this generation, this view, this life of the sender, nothing twice, nothing of the
+ * dead. */
 static bool session_passes(struct proc *p, const struct wire *w)
 {
 	struct sender *f = &p->from[role_at(w->role)][w->nid];
 
+	if (w->generation != p->disk.generation) {
+		if (w->generation > p->disk.generation)
+			look_soon(p, w->nid);
+		return false;
+	}
 	if (w->ring.seq != p->ring.seq || w->ring.nodeid != p->ring.nodeid || w->fold != p->fold)
 		return false;
 	if (nid_dead(p, w->nid))
@@ -1059,7 +1077,7 @@ void cluster_start(struct cluster *c, u32 nid, enum msg_role role)
 				 .verify_entry = env_verify_entry, .verify_promise = env_verify_promise,
 				 .term_promises = env_term_promises, .changes_voters = env_changes_voters, .urgent = env_urgent,
 				 .timely = env_timely };
-	struct order_config cfg = { .nid = nid, .role = role, .generation = 1, .open_wait_ns = 50 * MS, .heartbeat_ns = 200 * MS };
+	struct order_config cfg = { .nid = nid, .role = role, .generation = p->disk.generation, .open_wait_ns = 50 * MS, .heartbeat_ns = 200 * MS };
 	struct sent *tail;
 
 	if (p->alive)
@@ -1074,13 +1092,13 @@ void cluster_start(struct cluster *c, u32 nid, enum msg_role role)
 	cfg.tail_term = tail->e.term;
 	cfg.tail_index = tail->e.index;
 	memcpy(cfg.tail_hash, tail->e.hash, CRYPTO_HASH);
-	cfg.commit = MIN(MAX(p->disk.hint, 1), tail->e.index);
+	cfg.commit = MIN(MAX(MAX(p->disk.hint, p->disk.reform), 1), tail->e.index);
 	cfg.stale_disk = p->disk.stale;
 	p->disk.incarnation++;
 	p->alive = true;
 	p->life++;
 	p->tick_at = 0;
-	p->active = p->hung = p->hint_armed = p->hint_due = false;
+	p->active = p->hung = p->hint_armed = p->hint_due = p->looking = false;
 	p->syncing = false;
 	p->queue_n = 0;
 	p->seq = 0;
@@ -1088,7 +1106,7 @@ void cluster_start(struct cluster *c, u32 nid, enum msg_role role)
 	memset(&p->ring, 0, sizeof(p->ring));
 	p->o = order_new(&cfg, &env);
 	assert(p->o);
-	order_check_begin(c->check, &p->watch, nid, role, cfg.promised, cfg.commit);
+	order_check_begin(check_of(p), &p->watch, nid, role, cfg.promised, cfg.commit);
 	trace(p, "starts: promised %llu tail %llu.%llu commit %llu%s", (unsigned long long)cfg.promised,
 	      (unsigned long long)cfg.tail_term, (unsigned long long)cfg.tail_index, (unsigned long long)cfg.commit,
 	      cfg.stale_disk ? " stale" : "");
@@ -1188,6 +1206,87 @@ void cluster_calm(struct cluster *c)
 				c->proc[r][i]->fsync_ns = c->cfg.fsync_ns;
 				c->proc[r][i]->fail_syncs = 0;
 			}
+}
+
+/* --- generations ------------------------------------------------------------------------------------------------ */
+
+/* What gcs/replica_reform.c does, as one step: the old order ends, the log becomes src's up to its REFORM, everything
+ * begins anew. A process that joins again stands for the group joined again. */
+static void reform_take(struct proc *p, const struct entries *src, u64 reform)
+{
+	struct cluster *c = p->c;
+	bool was_alive = p->alive;
+
+	if (was_alive)
+		cluster_kill(c, p->nid, p->role);
+	p->disk.log.n = MIN(p->disk.log.n, reform - 1);
+	while (p->disk.log.n && memcmp(entries_at(&p->disk.log, p->disk.log.n)->e.hash, entries_at(src, p->disk.log.n)->e.hash, CRYPTO_HASH))
+		p->disk.log.n--;
+	for (u64 i = p->disk.log.n + 1; i <= reform; i++)
+		entries_put(&p->disk.log, i, entries_at(src, i));
+	p->disk.lost.n = 0;
+	p->disk.reform = p->disk.hint = reform;
+	p->disk.generation = entries_at(src, reform)->e.generation;
+	trace(p, "takes generation %u in, entry %llu", p->disk.generation, (unsigned long long)reform);
+	if (was_alive)
+		cluster_start(c, p->nid, p->role);
+}
+
+static void look(void *ctx, u64 arg)
+{
+	struct proc *p = ctx, *src = p->c->proc[0][arg >> 32];
+
+	if (!p->alive || p->life != (u32)arg)
+		return;
+	p->looking = false;
+	if (src && src->alive && src->disk.generation > p->disk.generation && sim_reaches(p->c->s, p->nid - 1, src->nid - 1) &&
+	    !sim_chance(p->c->s, p->c->cfg.fetch_fail_percent) && !p->c->no_fetch)
+		reform_take(p, &src->disk.log, src->disk.reform);
+}
+
+static void look_soon(struct proc *p, u32 nid)
+{
+	if (p->looking)
+		return;
+	p->looking = true;
+	sim_at(p->c->s, MS + sim_below(p->c->s, 2 * MS), look, p, (u64)nid << 32 | p->life);
+}
+
+u64 cluster_reform(struct cluster *c, u32 nid, u64 base, const u32 *voters, u32 n)
+{
+	struct proc *p = c->proc[0][nid];
+	const struct sent *at = entries_at(&p->disk.log, base);
+	struct entry e = { .type = ENTRY_REFORM, .author_role = ROLE_SERVER, .generation = p->disk.generation + 1, .term = at->e.term,
+			   .index = base + 1 };
+	struct entries chain = { 0 };
+	u8 buf[256];
+	struct wbuf w;
+
+	assert(e.generation < GENERATIONS);
+	wbuf_fixed(&w, buf, sizeof(buf));
+	wbuf_u8(&w, 0);
+	wbuf_u32(&w, 0);
+	wbuf_u32(&w, n);
+	for (u32 i = 0; i < n; i++)
+		wbuf_u32(&w, voters[i]);
+	e.body = buf;
+	e.body_len = w.len;
+	e.author_nid = nid;
+	memcpy(e.prev, at->e.hash, CRYPTO_HASH);
+	if (!c->later[e.generation])
+		c->later[e.generation] = order_check_new(check_failed, c);
+	assert(c->later[e.generation]);
+	for (u64 i = 1; i <= base; i++)
+		entries_put(&chain, i, entries_at(&p->disk.log, i));
+	entries_put(&chain, base + 1, sent_new(c, &e));
+	reform_take(p, &chain, base + 1);
+	free(chain.v);
+	return base + 1;
+}
+
+u32 cluster_generation(struct cluster *c, u32 nid, enum msg_role role)
+{
+	return c->proc[role_at(role)][nid]->disk.generation;
 }
 
 struct order_status proc_status(struct cluster *c, u32 nid, enum msg_role role)
@@ -1370,6 +1469,7 @@ struct cluster *cluster_new(const struct cluster_config *cfg)
 			p->role = r ? ROLE_SERVER : ROLE_MANAGER;
 			p->fsync_ns = c->cfg.fsync_ns;
 			entries_put(&p->disk.log, 1, first);
+			p->disk.generation = 1;
 			c->proc[r][i] = p;
 		}
 	for (u32 i = 1; i <= cfg->nodes; i++) {
@@ -1410,6 +1510,8 @@ void cluster_free(struct cluster *c)
 		free(c->all[i]);
 	free(c->all);
 	order_check_free(c->check);
+	for (u32 g = 0; g < GENERATIONS; g++)
+		order_check_free(c->later[g]);
 	sim_free(c->s);
 	free(c);
 }

@@ -54,6 +54,11 @@ void cluster_disk_fails(struct cluster *c, u32 nid, u32 count); /* the next sync
 void cluster_clock(struct cluster *c, u32 nid, enum msg_role role, int64_t ms); /* wrong by so much, until calm */
 void cluster_no_fetch(struct cluster *c, bool on);
 
+/* Root's word, on entry base of the log of nid's manager: a new generation with these voters. Returns its index. Others
+ * see it when they hear its generation. */
+u64 cluster_reform(struct cluster *c, u32 nid, u64 base, const u32 *voters, u32 n);
+u32 cluster_generation(struct cluster *c, u32 nid, enum msg_role role);
+
 struct order_status proc_status(struct cluster *c, u32 nid, enum msg_role role);
 u64 proc_commit(struct cluster *c, u32 nid);
 u32 cluster_active(struct cluster *c); /* NID of a server that says it is active in the highest term; 0 none */

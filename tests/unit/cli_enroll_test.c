@@ -503,6 +503,13 @@ static void root_key(const char *path)
 	close(fd);
 }
 
+static void answer_again(struct fake *f, const char *verb, const char *reply)
+{
+	for (int i = 0; i < f->n; i++)
+		if (!strcmp(f->answer[i].verb, verb))
+			f->answer[i].reply = reply;
+}
+
 START_TEST(reforms)
 {
 	char status[512], key[128], *cluster;
@@ -546,7 +553,44 @@ START_TEST(reforms)
 	ck_assert_uint_eq(b.voters.n, 8);
 	ck_assert_uint_eq(b.servers.n, 8); /* both host one */
 	ck_assert_uint_eq(b.dead.n, 0);
+	ck_assert_uint_gt(st.base, 0); /* when it was signed */
 	free(said);
+	json_decref(doc);
+
+	/* a verdict that was delivered here and never committed is kept; one that nobody may say is not */
+	const struct body_s_verdict on_n7 = { .nid = 2, .name = "n7", .reason = "caught" };
+	struct blob verdicts[2] = { w_verdict(sc.w, "mallory", 1),
+				    w_statement(sc.w, ENTRY_VERDICT, "alice", &schema_s_verdict, &on_n7) };
+	struct body_dead d;
+
+	in.verdicts = (struct blobs){ verdicts, 2 };
+	doc = json_pack("{s:i, s:o}", "code", 0, "data", status_cluster(&in));
+	cluster = json_dumps(doc, 0);
+	answer_again(&sc.f, "cluster", cluster);
+	ck_assert_int_eq(CLI(&sc, "dsi-admin", "cluster", "reform", "--force", "--voters", "n1,n7", "--root-key", key, "--root",
+			     sc.dir), err_exit(-DSI_EREVOKED));
+	ck_assert_msg(CLI(&sc, "dsi-admin", "cluster", "reform", "--force", "--voters", "n1", "--root-key", key, "--root",
+			  sc.dir) == 0, "%s", sc.f.log);
+	{
+		const char *b64 = json_string_value(json_object_get(fake_asked(&sc.f, "submit"), "statement"));
+
+		ck_assert_int_eq(crypto_unbase64(b64, strlen(b64), &said, &n), 0);
+	}
+	ck_assert_int_eq(statement_open(&st, said, n), 0);
+	ck_assert_int_eq(body_decode(&schema_s_reform, st.body, st.body_len, &b, &a), 0);
+	ck_assert_uint_eq(b.dead.n, 1);
+	ck_assert_int_eq(body_decode(&schema_dead, b.dead.v[0].p, b.dead.v[0].n, &d, &a), 0);
+	ck_assert_uint_eq(d.nid, 2);
+	ck_assert_uint_eq(d.status, NODE_REVOKED);
+	ck_assert_str_eq(d.reason, "caught");
+	free(said);
+
+	/* a majority that is here: said, and only --force goes on */
+	answer_again(&sc.f, "status", "{\"code\": 0, \"data\": {\"view\": {\"live\": true, \"voters\": 3, "
+		    "\"voters_present\": 2, \"majority\": 2}}}");
+	ck_assert_int_eq(CLI(&sc, "dsi-admin", "cluster", "reform", "--voters", "n1", "--root-key", key, "--root", sc.dir), 107);
+	ck_assert_ptr_nonnull(strstr(sc.f.log, "2 of 3 voters are here"));
+	free(cluster);
 	json_decref(doc);
 	arena_fini(&a);
 	scene_end(&sc);

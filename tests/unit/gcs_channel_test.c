@@ -80,6 +80,11 @@ static int straw_send(struct gcs_backend *b, enum gcs_prio prio, const void *p, 
 	return 0;
 }
 
+static void straw_again(struct gcs_backend *b)
+{
+	straw_deliver(container_of(b, struct straw, b), "again", 5);
+}
+
 static void straw_free(struct gcs_backend *b)
 {
 	struct straw *x = container_of(b, struct straw, b);
@@ -95,6 +100,7 @@ int corosync_new(struct gcs_backend **ret, struct loop *l, const char *group, co
 	MUST(x && strcmp(group, "dsi") == 0);
 	x->b.send = straw_send;
 	x->b.free = straw_free;
+	x->b.again = straw_again;
 	x->b.self = (struct gcs_member){ 1, 10 };
 	x->loop = l;
 	x->ops = ops;
@@ -241,6 +247,9 @@ static void test_whole(void)
 	CHECK(x.b->send(x.b, GCS_BULK, "two", 3) == 0 && x.b->send(x.b, GCS_NORMAL, "three", 5) == 0);
 	CHECK(channel_proxy_queued(x.b) == 4);
 	CHECK(loop_run(x.loop) == 0 && strcmp(x.last, "three") == 0);
+	x.stop_at++;
+	x.b->again(x.b);
+	CHECK(loop_run(x.loop) == 0 && strcmp(x.last, "again") == 0);
 	CHECK(channel_end(&x, pid) == 0);
 }
 

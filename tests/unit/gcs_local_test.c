@@ -57,6 +57,16 @@ static void test_order(void)
 	CHECK(x.views == 0 && x.b->send(x.b, GCS_NORMAL, "x", 1) == -DSI_ENOTCONN);
 	CHECK(loop_run(x.loop) == 0);
 	CHECK(memcmp(x.order, "unob", 4) == 0 && x.ring_seq != 0);
+	/* again: what waits is lost, a new view follows */
+	{
+		u64 seq = x.ring_seq;
+
+		CHECK(x.b->send(x.b, GCS_NORMAL, "x", 1) == 0);
+		x.b->again(x.b);
+		CHECK(x.b->send(x.b, GCS_NORMAL, "x", 1) == -DSI_ENOTCONN);
+		x.views = x.delivered = 0;
+		CHECK(loop_run(x.loop) == 0 && x.ring_seq > seq && x.views == 1 && memcmp(x.order, "unob", 4) == 0);
+	}
 	x.b->free(x.b);
 	loop_free(x.loop);
 }

@@ -202,6 +202,34 @@ START_TEST(append_truncates_from_its_index_also_what_is_under_way)
 }
 END_TEST
 
+/* Committed by nature: its place must be known before anything is believed about commits. */
+START_TEST(the_last_reform_is_told)
+{
+	static u8 buf[ENTRY_MAX];
+	struct entry e = { .type = ENTRY_REFORM, .term = 1, .index = 3, .generation = 2 };
+	u8 sig[CRYPTO_SIG] = { 0 };
+	struct chain c = { 0 };
+	struct log_boot boot;
+	struct log *g = open_log(&boot);
+	struct wbuf w;
+
+	ck_assert_uint_eq(boot.reform, 0);
+	ck_assert_int_eq(append(g, &c, 1, 10), 0);
+	ck_assert_int_eq(append(g, &c, 1, 10), 0);
+	memcpy(e.prev, c.hash, sizeof(e.prev));
+	wbuf_fixed(&w, buf, sizeof(buf));
+	ck_assert_int_eq(entry_encode(&e, &w), 0);
+	wbuf_bytes(&w, sig, sizeof(sig));
+	ck_assert_int_eq(log_append(g, 3, buf, w.len, NULL, NULL), 0);
+	drain(g);
+	log_close(g);
+	g = open_log(&boot);
+	ck_assert_uint_eq(boot.reform, 3);
+	ck_assert_uint_eq(boot.generation, 2);
+	log_close(g);
+}
+END_TEST
+
 START_TEST(a_damaged_chain_is_refused_by_name)
 {
 	struct chain c = { 0 };
@@ -477,6 +505,7 @@ int main(void)
 	tcase_add_test(t, empty_log_says_so_and_incarnation_rises_at_every_open);
 	tcase_add_test(t, what_completed_survives_and_chains);
 	tcase_add_test(t, append_truncates_from_its_index_also_what_is_under_way);
+	tcase_add_test(t, the_last_reform_is_told);
 	tcase_add_test(t, a_damaged_chain_is_refused_by_name);
 	tcase_add_test(t, one_process_at_a_time);
 	tcase_add_test(t, write_error_leaves_nothing_half_done);

@@ -502,6 +502,23 @@ START_TEST(only_the_server_of_the_term_writes)
 }
 END_TEST
 
+/* A new generation is not a server's to write, whatever it claims: the shell takes it in from elsewhere. */
+START_TEST(no_server_writes_a_reform)
+{
+	struct entry e;
+
+	term_one();
+	ck_assert(did.appended);
+	did.appended = false;
+	entry_from(1, buf, make(buf, ENTRY_REFORM, 1, 3, made.hash, 1, &e));
+	ck_assert(!did.appended);
+	entry_from(1, buf, make(buf, ENTRY_REFORM, 2, 3, made.hash, 1, &e));
+	ck_assert(!did.appended && status().tail == 2);
+	entry_from(1, buf, make(buf, ENTRY_NOP, 1, 3, made.hash, 1, &e));
+	ck_assert(did.appended && status().tail == 3);
+}
+END_TEST
+
 /* We took another OPEN for the first valid one; TERM carries a majority's promises for server 2. */
 START_TEST(term_proves_its_leader)
 {
@@ -760,6 +777,7 @@ int main(void)
 	tcase_add_test(t, two_identities_on_one_member);
 	tcase_add_test(t, nothing_is_appended_before_open);
 	tcase_add_test(t, only_the_server_of_the_term_writes);
+	tcase_add_test(t, no_server_writes_a_reform);
 	tcase_add_test(t, term_proves_its_leader);
 	tcase_add_test(t, a_deposed_server_writes_nothing);
 	tcase_add_test(t, term_must_build_on_the_best_promised_tail);

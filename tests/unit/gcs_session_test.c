@@ -22,7 +22,7 @@ struct peer {
 	struct gcs_member me;
 	int refuse_send; /* answer to the next sends */
 	/* what its session told */
-	u32 n_messages, n_views, n_quorums, n_downs, n_returned, n_told;
+	u32 n_messages, n_views, n_quorums, n_downs, n_returned, n_told, ahead;
 	u16 type;
 	u32 from_nid;
 	u64 value;
@@ -162,6 +162,11 @@ static void on_returned(void *ctx, u16 type, const u8 *raw, size_t raw_len)
 	((struct peer *)ctx)->n_returned++;
 }
 
+static void on_ahead(void *ctx, u32 generation)
+{
+	((struct peer *)ctx)->ahead = generation;
+}
+
 static const struct session_ops ops = {
 	.binding = on_binding,
 	.message = on_message,
@@ -170,6 +175,7 @@ static const struct session_ops ops = {
 	.down = on_down,
 	.refused = on_refused,
 	.returned = on_returned,
+	.ahead = on_ahead,
 };
 
 /* --- set-up -------------------------------------------------------------------------------------- */
@@ -367,6 +373,10 @@ static void test_shape(void)
 	CHECK(judged(A) == REFUSED_CLUSTER);
 	w = v, w.generation++, sign_again(A, &w);
 	CHECK(judged(A) == REFUSED_GENERATION);
+	CHECK(B->ahead == w.generation);
+	B->ahead = 0;
+	w = v, w.generation--, sign_again(A, &w);
+	CHECK(judged(A) == REFUSED_GENERATION && B->ahead == 0); /* of an earlier one there is nothing to learn */
 	CHECK(session_refusals_of(B->s, 1, ROLE_MANAGER)[REFUSED_GENERATION] == 0); /* not verified */
 	sign_again(A, &v);
 	CHECK(judged(A) == -1);

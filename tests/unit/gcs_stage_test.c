@@ -104,6 +104,25 @@ START_TEST(follows_the_voters)
 }
 END_TEST
 
+/* What root signed needs no majority, and so must not come in among what does: it has its own way. */
+START_TEST(a_reform_is_not_staged)
+{
+	struct world *w = w_three();
+	struct state *start = state_new();
+	struct stage *s = stage_of(w, start);
+	struct err e = { 0 };
+	u64 base = w->s->applied;
+
+	ck_assert_int_eq(w_reform_put(w, w_reform(w, 2, 1), true), 0);
+	add(s, w, 2, base);
+	ck_assert_int_eq(stage_add(s, w->log[base].p, w->log[base].n, &e), -DSI_ECONFLICT);
+	ck_assert_uint_eq(stage_tail(s), base);
+	stage_free(s);
+	state_free(start);
+	w_free(w);
+}
+END_TEST
+
 static double cpu_since(const struct timespec *t0)
 {
 	struct timespec t;
@@ -175,6 +194,7 @@ int main(void)
 	tcase_set_timeout(t, 110);
 	tcase_add_test(t, small_steps_first);
 	tcase_add_test(t, follows_the_voters);
+	tcase_add_test(t, a_reform_is_not_staged);
 	tcase_add_test(t, figures);
 	suite_add_tcase(s, t);
 	return w_main(s);

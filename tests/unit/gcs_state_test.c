@@ -611,38 +611,6 @@ END_TEST
 
 /* --- reform ------------------------------------------------------------------------------------------- */
 
-static void le32(u8 *p, u32 v)
-{
-	for (u32 i = 0; i < 4; i++)
-		p[i] = (u8)(v >> 8 * i);
-}
-
-static struct blob reform_of(struct world *w, u32 generation, const struct body_s_reform *f, const char *signer)
-{
-	struct statement st;
-
-	w_header(w, &st, ENTRY_REFORM, signer);
-	st.signer = S_ROOT;
-	st.expires_ms = 0;
-	st.generation = generation;
-	return w_sign(w, &st, signer, w_blob(w, &schema_s_reform, f));
-}
-
-static int reform_put(struct world *w, struct blob statement, u32 generation, bool verify)
-{
-	struct blob body = w_body(w, statement, 0, NULL);
-	struct entry e;
-	u32 old = w->s->generation;
-	int rc = 0;
-
-	w->s->generation = generation; /* w_entry stamps it */
-	w_entry(w, &e, ENTRY_REFORM, body.p, body.n);
-	w->s->generation = old;
-	if (verify)
-		rc = state_verify_entry(w->s, &e, &w->err);
-	return rc ? rc : w_apply(w, &e);
-}
-
 START_TEST(reform_keeps_the_dead)
 {
 	struct world *w = w_three();
@@ -665,23 +633,23 @@ START_TEST(reform_keeps_the_dead)
 	f.dead = (struct blobs){ dead, 1 };
 	f.base_index = w->s->applied;
 	memcpy(f.base_hash, w->prev, 32);
-	le32(voters, 3);
-	le32(voters + 4, 4);
-	le32(servers, 3);
+	w_le32(voters, 3);
+	w_le32(voters + 4, 4);
+	w_le32(servers, 3);
 	w->author = 3;
 
-	ck_assert_int_eq(reform_put(w, reform_of(w, 2, &f, "alice"), 2, true), -DSI_EAUTH);
+	ck_assert_int_eq(w_reform_put(w, w_reform_as(w, 2, &f, "alice"), true), -DSI_EAUTH);
 	f.new_generation = 1;
-	ck_assert_int_eq(w_check(w, reform_of(w, 1, &f, "root"), NULL, 0), -DSI_ESTALE);
+	ck_assert_int_eq(w_check(w, w_reform_as(w, 1, &f, "root"), NULL, 0), -DSI_ESTALE);
 	f.new_generation = 2;
 	f.base_index++;
-	ck_assert_int_eq(w_check(w, reform_of(w, 2, &f, "root"), NULL, 0), -DSI_ECONFLICT);
+	ck_assert_int_eq(w_check(w, w_reform_as(w, 2, &f, "root"), NULL, 0), -DSI_ECONFLICT);
 	f.base_index--;
-	le32(voters, 2);
-	ck_assert_int_eq(w_check(w, reform_of(w, 2, &f, "root"), NULL, 0), -DSI_ENOENT); /* revoked */
-	le32(voters, 3);
-	ck_assert_int_eq(w_check(w, reform_of(w, 2, &f, "root"), NULL, 0), 0);
-	ck_assert_int_eq(reform_put(w, reform_of(w, 2, &f, "root"), 2, true), 0);
+	w_le32(voters, 2);
+	ck_assert_int_eq(w_check(w, w_reform_as(w, 2, &f, "root"), NULL, 0), -DSI_ENOENT); /* revoked */
+	w_le32(voters, 3);
+	ck_assert_int_eq(w_check(w, w_reform_as(w, 2, &f, "root"), NULL, 0), 0);
+	ck_assert_int_eq(w_reform_put(w, w_reform_as(w, 2, &f, "root"), true), 0);
 
 	ck_assert_uint_eq(w->s->generation, 2);
 	ck_assert_uint_eq(w->s->voters[0].n, 2);
@@ -710,6 +678,106 @@ START_TEST(reform_keeps_the_dead)
 	struct body_s_node_op op = { .nid = 1, .name = "n1" };
 
 	ck_assert_int_eq(w_order(w, w_sign(w, &st, "alice", w_blob(w, &schema_s_node_op, &op))), -DSI_ESTALE);
+	w_free(w);
+}
+END_TEST
+
+/* Nothing in the entry is anybody's choice: whoever takes the same statement in has the same bytes. */
+START_TEST(reform_entry_is_a_function_of_its_statement)
+{
+	struct world *w = w_three();
+	struct blob s = w_reform(w, 2, 3), one, two;
+	struct reform_place at;
+	struct statement st;
+	struct entry e, f;
+
+	ck_assert_int_eq(statement_open(&st, s.p, s.n), 0);
+	ck_assert_int_eq(reform_place(&st, &at, &w->err), 0);
+	ck_assert_uint_eq(at.generation, 2);
+	ck_assert_uint_eq(at.base_index, w->s->applied);
+	ck_assert_mem_eq(at.base_hash, w->prev, 32);
+	ck_assert_uint_eq(at.author, 3);
+	one = w_reform_entry(w, s, &e);
+	two = w_reform_entry(w, s, &f);
+	ck_assert_uint_eq(one.n, two.n);
+	ck_assert_mem_eq(one.p, two.p, one.n);
+	ck_assert_uint_eq(e.index, w->s->applied + 1);
+	ck_assert_uint_eq(e.wall_ms, w->now);
+	ck_assert_int_eq(state_verify_entry(w->s, &e, &w->err), 0);
+	f = e, f.author_nid = 1;
+	ck_assert_int_eq(state_verify_entry(w->s, &f, &w->err), -DSI_EINVAL);
+	f = e, f.wall_ms++;
+	ck_assert_int_eq(state_verify_entry(w->s, &f, &w->err), -DSI_EINVAL);
+	f = e, f.term++;
+	ck_assert_int_eq(state_verify_entry(w->s, &f, &w->err), -DSI_EINVAL);
+	f = e, f.generation++;
+	ck_assert_int_eq(state_verify_entry(w->s, &f, &w->err), -DSI_EINVAL);
+	f = e, f.author_role = ROLE_MANAGER;
+	ck_assert_int_eq(state_verify_entry(w->s, &f, &w->err), -DSI_EINVAL);
+	f = e, f.prev[0] ^= 1;
+	ck_assert_int_eq(state_verify_entry(w->s, &f, &w->err), -DSI_ECONFLICT);
+	f = e, f.sig[0] ^= 1;
+	ck_assert_int_eq(state_verify_entry(w->s, &f, &w->err), -DSI_ESIG);
+	s = w_policy(w, "alice", "p", 0);
+	ck_assert_int_eq(statement_open(&st, s.p, s.n), 0);
+	ck_assert_int_eq(reform_place(&st, &at, &w->err), -DSI_EINVAL);
+	w_free(w);
+}
+END_TEST
+
+/* On an older base: what came after it is gone, also what was committed; the rest is what a replay makes of it. */
+START_TEST(reform_on_an_older_base)
+{
+	struct world *w = w_three();
+	struct state *cut = state_new(), *again = state_new();
+	struct state_result res;
+	u8 base_hash[32], a[32], b[32];
+	u64 base;
+	struct entry e;
+	struct blob s;
+	u8 one[4];
+	struct body_s_reform f = { .new_generation = 2, .voters = { one, 4 }, .servers = { one, 4 } };
+
+	ck_assert_int_eq(w_order(w, w_policy(w, "alice", "kept", 0)), 0);
+	base = w->s->applied;
+	memcpy(base_hash, w->prev, 32);
+	ck_assert_int_eq(w_order(w, w_policy(w, "alice", "given up", 0)), 0);
+	w_le32(one, 3);
+	f.base_index = base;
+	f.next_nid = w->s->next_nid;
+	memcpy(f.base_hash, base_hash, 32);
+	s = w_reform_as(w, 2, &f, "root");
+	ck_assert_int_eq(w_check(w, s, NULL, 0), -DSI_ECONFLICT); /* this log is past it: cut it first */
+	expect_text(w, "but this log is at");
+	for (u64 i = 0; i < base; i++) {
+		ck_assert_int_eq(entry_decode(&e, w->log[i].p, w->log[i].n), 0);
+		ck_assert_int_eq(state_apply(cut, &e, &res), 0);
+		ck_assert_int_eq(res.code, 0);
+	}
+	w_reform_entry(w, s, &e);
+	ck_assert_int_eq(state_verify_entry(cut, &e, &w->err), 0);
+	ck_assert_int_eq(state_apply(cut, &e, &res), 0);
+	ck_assert_int_eq(res.code, 0);
+	ck_assert_uint_eq(cut->policy.version, 1);
+	ck_assert_str_eq(cut->policy.name, "kept");
+	ck_assert_uint_eq(cut->generation, 2);
+	ck_assert_uint_eq(cut->voters[0].n, 1);
+	ck_assert_uint_eq(cut->active_nid, 3);
+	/* who is not named follows and gets no vote back by a server alone */
+	ck_assert(state_nid_live(cut, 1) && !state_learner(cut, 1) && !state_learner(cut, 2));
+	/* the same on whoever replays it */
+	for (u64 i = 0; i < base; i++) {
+		struct entry old;
+
+		ck_assert_int_eq(entry_decode(&old, w->log[i].p, w->log[i].n), 0);
+		ck_assert_int_eq(state_apply(again, &old, &res), 0);
+	}
+	ck_assert_int_eq(state_apply(again, &e, &res), 0);
+	w_digest(cut, a);
+	w_digest(again, b);
+	ck_assert_mem_eq(a, b, 32);
+	state_free(cut);
+	state_free(again);
 	w_free(w);
 }
 END_TEST
@@ -1030,6 +1098,8 @@ int main(void)
 	tcase_add_test(t, unwrappable_member_does_not_stop_the_key);
 	tcase_add_test(t, term_needs_promises);
 	tcase_add_test(t, reform_keeps_the_dead);
+	tcase_add_test(t, reform_entry_is_a_function_of_its_statement);
+	tcase_add_test(t, reform_on_an_older_base);
 	tcase_add_test(t, requests_are_remembered_until_they_expire);
 	tcase_add_test(t, snapshot_round_trip);
 	tcase_add_test(t, empty_snapshot);

@@ -416,6 +416,73 @@ W int w_term(struct world *w, u32 nid)
 			    w_term_body(w, w->term, nid, keygen, &wraps, w->s->voters[0].nid, w->s->voters[0].n));
 }
 
+/* --- reform ------------------------------------------------------------------------------------------- */
+
+W void w_le32(u8 *p, u32 v)
+{
+	for (u32 i = 0; i < 4; i++)
+		p[i] = (u8)(v >> 8 * i);
+}
+
+W struct blob w_reform_as(struct world *w, u32 generation, const struct body_s_reform *f, const char *signer)
+{
+	struct statement st;
+
+	w_header(w, &st, ENTRY_REFORM, signer);
+	st.signer = S_ROOT;
+	st.expires_ms = 0;
+	st.generation = generation;
+	st.base = w->now;
+	return w_sign(w, &st, signer, w_blob(w, &schema_s_reform, f));
+}
+
+/* One voter, who is the one server, on the end of this log. */
+W struct blob w_reform(struct world *w, u32 generation, u32 nid)
+{
+	u8 one[4];
+	struct body_s_reform f = { .new_generation = generation, .base_index = w->s->applied, .next_nid = w->s->next_nid,
+				   .voters = { one, 4 }, .servers = { one, 4 } };
+
+	w_le32(one, nid);
+	memcpy(f.base_hash, w->prev, sizeof(f.base_hash));
+	return w_reform_as(w, generation, &f, "root");
+}
+
+/* The entry that a REFORM statement becomes; e points into the arena. */
+W struct blob w_reform_entry(struct world *w, struct blob statement, struct entry *e)
+{
+	struct statement st;
+	struct wbuf b;
+	u8 *p;
+
+	ck_assert_int_eq(statement_open(&st, statement.p, statement.n), 0);
+	wbuf_init(&b, ENTRY_MAX);
+	ck_assert_msg(reform_entry(&st, w->s->term, &b, &w->err) == 0, "%s", w->err.text);
+	p = arena_alloc(&w->arena, b.len);
+	ck_assert_ptr_nonnull(p);
+	memcpy(p, b.data, b.len);
+	struct blob ret = { p, b.len };
+	wbuf_fini(&b);
+	ck_assert_int_eq(entry_decode(e, ret.p, ret.n), 0);
+	return ret;
+}
+
+W int w_reform_put(struct world *w, struct blob statement, bool verify)
+{
+	struct entry e;
+	struct blob bytes = w_reform_entry(w, statement, &e);
+	int rc = 0;
+
+	memset(&w->err, 0, sizeof(w->err));
+	if (verify)
+		rc = state_verify_entry(w->s, &e, &w->err);
+	if (rc)
+		return rc;
+	w->log[e.index - 1].p = (u8 *)(uintptr_t)bytes.p;
+	w->log[e.index - 1].n = bytes.n;
+	return w_apply(w, &e);
+}
+
 /* --- life --------------------------------------------------------------------------------------------- */
 
 W void w_genesis(struct world *w, struct genesis *g, struct body_operator ops[3])
