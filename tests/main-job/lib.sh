@@ -116,6 +116,14 @@ service_start() { # NODE SERVICE...
 	fi
 }
 
+process_ended() { # NODE SIGNAL NAME...: signalled, and waited for until they are gone
+	local node=$1 signal=$2 name
+	shift 2
+	for name; do on "$node" pkill "-$signal" -x "$name"; done
+	for name; do wait_until 30 process_gone "$node" "$name" || return 1; done
+}
+process_gone() { [[ $(on "$1" sh -c "pgrep -x $2; echo end") = end ]]; } # an answer of the node, not its silence
+
 present() { # NODE: all three present, a server active, the view live
 	ask "$1" '.view.live and .server.active != ""' status >/dev/null
 }

@@ -38,7 +38,7 @@ check "revoking one of the last two is not final" on n2 sh -c '! dsi-admin revok
 check "and can be taken back" admin n2 withdraw n3
 check_until 30 "two voters go on" voters_are n2 2
 check "readmission" readmit n1
-check "n1's daemon stops" on n1 sh -c 'pkill -x dsid; while pgrep -x dsid; do sleep 0.1; done; true'
+check "n1's daemon stops" process_ended n1 TERM dsid
 check "n1 enrols anew" admin n1 enroll --again --token - --address 10.77.0.1:5410 <"$JOB_LOG/token.again"
 check "n1 starts" service_start n1 dsid
 check_until 60 "three of three voters" voters_are n2 3

@@ -85,7 +85,7 @@ note "acknowledged under load: $(acknowledged)"
 check "no change failed" test ! -s "$JOB_LOG/load.err"
 check_until 20 "each acknowledged change is in every log, once" tokens_everywhere $((before + $(acknowledged) + 1))
 check "n3 leads, n2 is standby" ask n2 '.server.active == "n3" and .server.standby == ["n2"]' status
-check "n2's server ends" on n2 sh -c 'pkill -x dsi-ss; while pgrep -x dsi-ss; do sleep 0.1; done; true'
+check "n2's server ends" process_ended n2 TERM dsi-ss
 check_until 30 "the only server does not step aside" refused_with 'no standby' n3 failover
 check "and goes on" change n3 the-only-one
 check "n2's server comes back" service_start n2 dsi-ss

@@ -101,7 +101,7 @@ check "n1 alone still" cluster_is n1 "1 No"
 
 row "readmitted: on the ring again by its enrolment"
 check "readmission" readmit n1
-check "n1's daemon stops" on n1 sh -c 'pkill -x dsid; while pgrep -x dsid >/dev/null; do sleep 0.1; done; true'
+check "n1's daemon stops" process_ended n1 TERM dsid
 admin n1 enroll --again --token - --address 10.77.0.1:5410 <"$JOB_LOG/token.again" >"$JOB_LOG/enroll" 2>&1
 check "enroll --again took node list and key" grep -q 'key of the cluster taken' "$JOB_LOG/enroll"
 check "the same key" same_key n1 n2
@@ -127,7 +127,7 @@ check "what n1 says is refused" ask n2 '.refused_messages | to_entries | map(.ke
 row "the next verdict takes who was kept along: it cannot have the new key"
 check "n4 is revoked" revoke_with n4
 # its files may be written or not, the reload done or not: whatever it is, it goes on from there
-check "n2's manager is killed in the middle of it" on n2 sh -c 'pkill -KILL -x dsid; while pgrep -x dsid >/dev/null; do sleep 0.1; done; true'
+check "n2's manager is killed in the middle of it" process_ended n2 KILL dsid
 check "and started again" service_start n2 dsid
 check_until 60 "n2 and n3 are left" cluster_is n2 "2 Yes"
 check_until 30 "n3 says the same" cluster_is n3 "2 Yes"

@@ -80,7 +80,7 @@ check "one of one voter" voters_are n3 1
 check "a policy push works" push_from n3 after
 check_until 30 "policy 2" policy_is n3 2
 check "n1 and n2 are members without a vote" votes_not n3 n1
-check "corosync stops" on n3 sh -c 'pkill -x corosync; while pgrep -x corosync; do sleep 0.1; done; true'
+check "corosync stops" process_ended n3 TERM corosync
 check_until 20 "there is no ring" ask n3 '.view.phase == "down"' status
 check "the same reform once more, without a ring: a higher number, on the same log" reform_on n3 /root/root.key --voters n3
 check "generation 3" generation_is n3 3
@@ -130,7 +130,7 @@ check "n1 is revoked, for the operator's reason" \
 	ask n3 '[.nodes[] | select(.name == "n1" and .status == "revoked" and .reason == "caught")] | length == 1' node list
 check_until 60 "n2 follows" generation_is n2 4
 check "n1 does not learn it: nobody speaks with it" generation_is n1 3
-check "n1's dsid stops" on n1 sh -c 'pkill -x dsid; while pgrep -x dsid; do sleep 0.1; done; true'
+check "n1's dsid stops" process_ended n1 TERM dsid
 check "n1 is readmitted" admin n3 readmit-node n1 --no-token --operator /root/operator.key
 
 row "two reforms of one number: both refused, the next one ends it"
@@ -161,7 +161,7 @@ check_until 90 "n1 is a voter, in generation 6" voters_are n1 2
 check "generation 6 on n1" generation_is n1 6
 check_until 30 "one log on n1 and n3" same_log n1 n3
 check "a backup proves the log" on n3 dsi-admin backup --out /tmp/backup
-check "all of n3 is stopped" on n3 sh -c 'pkill -x dsi-ss; pkill -x dsid; while pgrep -x "dsid|dsi-ss"; do sleep 0.1; done; true'
+check "all of n3 is stopped" process_ended n3 TERM dsi-ss dsid
 check "and started" service_start n3 dsid dsi-ss
 check_until 60 "n3 is active in the generation it was in" active_is n3 n3
 check "which is 6" generation_is n3 6
