@@ -108,14 +108,25 @@ struct replica {
 	struct arena arena;      /* of the step */
 };
 
-/* replica.c */
-void replica_run(struct replica *r, const struct order_actions *acts);
-int replica_apply_to(struct replica *r, u64 index, bool live);
-int replica_join(struct replica *r, struct err *e);
+/* replica_env.c */
+extern const struct order_env replica_env; /* ctx to be set */
 bool replica_is_voter(const struct replica *r, u32 nid);
-u32 replica_find_nid(const struct replica *r);
+
+/* replica_propose.c */
+void propose_soon(struct replica *r);
+void propose_drop(struct replica *r);
+
+/* replica_ring.c */
+int replica_join(struct replica *r, struct err *e);
+void replica_tick(void *ctx);
 void replica_quiet(struct replica *r); /* order and session end: nothing is said any more; the direct leg stays */
 void replica_again(struct replica *r); /* a new generation is in the log and in the state: join again, or go on learning */
+
+/* replica.c */
+void replica_arm(struct replica *r); /* the tick order asked for */
+void replica_run(struct replica *r, const struct order_actions *acts);
+int replica_apply_to(struct replica *r, u64 index, bool live);
+u32 replica_find_nid(const struct replica *r);
 void replica_alarm(struct replica *r, u32 severity, const char *kind, const char *fmt, ...) DSI_PRINTF(4, 5);
 
 /* replica_urgent.c */
