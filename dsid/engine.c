@@ -339,6 +339,12 @@ static void on_rebuilt(void *ctx, int code)
 {
 	struct engine *g = ctx;
 
+	if (code == REPLICA_SNAPSHOT) { /* of what led to it we were told nothing: all follows from the state, once we join */
+		g->nodes_dirty = true;
+		g->policy_asked = 0;
+		ring_rebuilt(g->ring);
+		return;
+	}
 	g->lagging = code || replica_state(g->replica)->policy.version ? -DSI_EDIVERGED : 0;
 	snprintf(g->detail, sizeof(g->detail), "%s", code ? "state contradicts the majority's, stopped: see the log" :
 							    "state was not the majority's, made anew");

@@ -637,6 +637,13 @@ void ring_applied(struct ring_side *s, const struct entry *e, bool live)
 		step(s);
 }
 
+/* A key that a skipped verdict brought is one that a member must give: what is wanted follows from the state. */
+void ring_rebuilt(struct ring_side *s)
+{
+	s->dirty = true;
+	s->again_at = s->again_pause = 0;
+}
+
 void ring_joined(struct ring_side *s)
 {
 	if (s->g->conf.backend != CONF_COROSYNC)

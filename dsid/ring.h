@@ -21,6 +21,7 @@ struct ring_side *ring_side_new(struct engine *g); /* before replica_start(); NU
 void ring_side_free(struct ring_side *s);
 void ring_verdict_key(struct ring_side *s, const struct entry *e, const u8 key[CRYPTO_KEY]);
 void ring_applied(struct ring_side *s, const struct entry *e, bool live);
+void ring_rebuilt(struct ring_side *s); /* the state is a snapshot: entries were skipped */
 void ring_joined(struct ring_side *s);
 void ring_view(struct ring_side *s);
 void ring_message(struct ring_side *s, u32 nid, const struct body_ring *m);

@@ -13,13 +13,12 @@
 
 #include "gcs/log_impl.h"
 
-enum { LOG_FORMAT = 1 };
+enum { LOG_FORMAT = 2 }; /* 1: no base */
 
 static const char schema[] =
 	"CREATE TABLE IF NOT EXISTS entry (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS proof (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
-	"PRAGMA user_version = 1;";
+	"CREATE TABLE IF NOT EXISTS proof (idx INTEGER PRIMARY KEY, bytes BLOB NOT NULL);";
 
 static int directories(struct log *g, const char *dir, struct err *e)
 {
@@ -71,7 +70,7 @@ static int format_check(struct log *g, struct err *e)
 	sqlite3_finalize(s);
 	if (version > LOG_FORMAT)
 		return err_set(e, -DSI_EVERSION, "log.db: format %d, this program knows %d", version, LOG_FORMAT);
-	return 0;
+	return version ? 0 : sql_exec(g->wr, "PRAGMA user_version = 1");
 }
 
 /* Creating the file makes names in the directory: synced here, once. In WAL mode FULL syncs the log at every
@@ -100,6 +99,8 @@ static int database(struct log *g, const char *dir, struct err *e)
 	if (!rc)
 		rc = prepare(g->wr, "DELETE FROM entry WHERE idx >= ?1", &g->cut_entries, e);
 	if (!rc)
+		rc = prepare(g->wr, "DELETE FROM entry WHERE idx = ?1", &g->cut_gap, e);
+	if (!rc)
 		rc = prepare(g->wr, "INSERT OR REPLACE INTO kv (key, value) VALUES (?1, ?2)", &g->put_kv, e);
 	if (!rc)
 		rc = prepare(g->wr, "INSERT OR REPLACE INTO proof (idx, bytes) VALUES (?1, ?2)", &g->put_proof, e);
@@ -112,12 +113,27 @@ static int database(struct log *g, const char *dir, struct err *e)
 	if (!rc)
 		rc = prepare(g->rd, "SELECT bytes FROM entry WHERE idx = ?1", &g->rd_entry, e);
 	if (!rc)
+		rc = prepare(g->rd, "SELECT idx FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT 1", &g->rd_next, e);
+	if (!rc)
 		rc = prepare(g->rd, "SELECT value FROM kv WHERE key = ?1", &g->rd_meta, e);
 	if (!rc)
 		rc = prepare(g->rd, "SELECT idx, bytes FROM proof WHERE idx >= ?1 ORDER BY idx LIMIT 1", &g->rd_proof, e);
 	if (!rc)
 		rc = prepare(g->rd, "SELECT idx, bytes FROM proof ORDER BY idx DESC LIMIT 1", &g->rd_proof_last, e);
 	return rc;
+}
+
+/* Does entry en come next? In the gap before a base only what root signed remains, and the base itself has no
+ * predecessor here: its hash is what a majority stood behind. */
+static bool chain_next(const struct log *g, const struct log_boot *boot, const struct entry *en, u64 index)
+{
+	if (en->index != index || en->term < boot->tail_term)
+		return false;
+	if (g->base.index && index > 1 && index < g->base.index)
+		return index > boot->tail_index && en->type == ENTRY_REFORM;
+	if (g->base.index && index == g->base.index)
+		return boot->tail_index && boot->tail_index < index;
+	return index == boot->tail_index + 1 && !memcmp(en->prev, boot->tail_hash, CRYPTO_HASH);
 }
 
 static int chain_check(struct log *g, struct log_boot *boot, struct err *e)
@@ -132,8 +148,7 @@ static int chain_check(struct log *g, struct log_boot *boot, struct err *e)
 		if (step != SQLITE_ROW)
 			rc = err_set(e, sql_code(g->rd, step), "log.db: %s", sqlite3_errmsg(g->rd));
 		else if (entry_decode(&en, sqlite3_column_blob(s, 1), (size_t)sqlite3_column_bytes(s, 1)) ||
-			 en.index != index || index != boot->tail_index + 1 || en.term < boot->tail_term ||
-			 memcmp(en.prev, boot->tail_hash, CRYPTO_HASH))
+			 !chain_next(g, boot, &en, index))
 			rc = err_set(e, -DSI_EDIVERGED, "log.db: entry %llu is damaged or out of the chain; move the "
 				     "directory away and start again to learn the log from the others", (unsigned long long)index);
 		else {
@@ -146,19 +161,28 @@ static int chain_check(struct log *g, struct log_boot *boot, struct err *e)
 		}
 	}
 	sqlite3_finalize(s);
+	if (!rc && boot->tail_index < g->base.index)
+		rc = err_set(e, -DSI_EDIVERGED, "log.db: the entry at its base, %llu, is missing; move the directory away and start "
+			     "again to learn the log from the others", (unsigned long long)g->base.index);
 	return rc;
 }
 
 static int boot_read(struct log *g, struct log_boot *boot, struct err *e)
 {
-	int rc = chain_check(g, boot, e);
+	int rc = base_read(g, &g->base);
 
+	if (rc)
+		return err_set(e, rc, "log.db: its base is damaged; move the directory away and start again to learn the log from the "
+			       "others");
+	g->base_durable = g->base;
+	rc = chain_check(g, boot, e);
 	if (rc)
 		return rc;
 	if ((rc = log_kv_get_u64(g, "promised", &boot->promised)) || (rc = log_kv_get_u64(g, "commit", &boot->commit)) ||
 	    (rc = log_kv_get_u64(g, "incarnation", &boot->incarnation)))
 		return err_set(e, rc, "log.db: state is damaged");
-	boot->commit = MIN(boot->commit, boot->tail_index);
+	boot->base = g->base.index;
+	boot->commit = MAX(MIN(boot->commit, boot->tail_index), boot->base);
 	boot->empty = !boot->tail_index;
 	boot->incarnation++;
 	rc = log_kv_put_u64(g, "incarnation", boot->incarnation); /* a transaction by itself: durable when it returns */
@@ -244,6 +268,8 @@ void log_close(struct log *g)
 		free(m);
 	}
 	sqlite3_finalize(g->rd_entry);
+	sqlite3_finalize(g->rd_next);
+	sqlite3_finalize(g->cut_gap);
 	sqlite3_finalize(g->rd_meta);
 	sqlite3_finalize(g->rd_proof);
 	sqlite3_finalize(g->rd_proof_last);

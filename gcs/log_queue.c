@@ -46,7 +46,7 @@ void queue_free(struct queue *q)
 
 /* --- the end of the log in memory ------------------------------------------------------------------- */
 
-static bool mem_push(struct log *g, struct op *op)
+bool mem_push(struct log *g, struct op *op)
 {
 	if (g->mem_n == g->mem_cap) {
 		size_t cap = g->mem_cap ? 2 * g->mem_cap : 64;
@@ -63,7 +63,7 @@ static bool mem_push(struct log *g, struct op *op)
 	return true;
 }
 
-static void mem_cut(struct log *g, u64 from)
+void mem_cut(struct log *g, u64 from)
 {
 	while (g->mem_n && g->mem_lo + g->mem_n > from)
 		g->mem_n--;
@@ -82,7 +82,11 @@ static void mem_durable(struct log *g, const struct op *op)
 
 static void op_done(struct log *g, struct op *op)
 {
-	if (op->kind == OP_APPEND && !op->code) {
+	if (op->kind == OP_JUMP && !op->code) {
+		g->base_durable.index = op->value;
+		memcpy(g->base_durable.digest, op->digest, CRYPTO_HASH);
+	}
+	if ((op->kind == OP_APPEND || op->kind == OP_JUMP) && !op->code) {
 		mem_durable(g, op);
 		g->durable = op->n ? op->value : op->value - 1; /* operations complete in their order */
 	}
@@ -103,9 +107,15 @@ static void fail_rest(struct log *g, struct queue *done)
 		queue_move(done, &g->todo);
 		g->poison = false;
 		g->tail = g->durable;
-		for (struct op *op = done->first; op; op = op->next)
-			if (op->kind == OP_APPEND && !op->code)
+		g->base = g->base_durable;
+		for (struct op *op = done->first; op; op = op->next) {
+			if ((op->kind == OP_APPEND || op->kind == OP_JUMP) && !op->code)
 				g->tail = op->n ? op->value : op->value - 1;
+			if (op->kind == OP_JUMP && !op->code) {
+				g->base.index = op->value;
+				memcpy(g->base.digest, op->digest, CRYPTO_HASH);
+			}
+		}
 		g->mem_n = 0;
 		for (struct op *op = done->first; op; op = op->next)
 			op->kind = op->kind == OP_APPEND && op->code ? OP_DRAIN : op->kind;
@@ -190,7 +200,7 @@ int log_append(struct log *g, u64 index, const u8 *p, size_t n, log_done_fn *fn,
 {
 	struct op *op;
 
-	if (!index || index > g->tail + 1)
+	if (!index || index > g->tail + 1 || index <= g->base.index)
 		return -DSI_EINVAL;
 	if (n > ENTRY_MAX)
 		return -DSI_ELIMIT;

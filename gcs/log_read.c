@@ -9,6 +9,7 @@
 const u8 *log_entry(struct log *g, u64 index, size_t *ret_len)
 {
 	const u8 *ret = NULL;
+	struct entry e;
 
 	if (!index || index > g->tail)
 		return NULL;
@@ -28,12 +29,44 @@ const u8 *log_entry(struct log *g, u64 index, size_t *ret_len)
 		}
 	}
 	sqlite3_reset(g->rd_entry);
+	/* A jump that is not on disk yet leaves what it cuts readable there. */
+	if (ret && log_gap(g, index) && (entry_decode(&e, ret, *ret_len) || e.type != ENTRY_REFORM))
+		return NULL;
 	return ret;
 }
 
 u64 log_tail(const struct log *g)
 {
 	return g->tail;
+}
+
+bool log_gap(const struct log *g, u64 index)
+{
+	return index > 1 && index < g->base.index;
+}
+
+u64 log_base(const struct log *g, u8 ret_digest[CRYPTO_HASH])
+{
+	if (ret_digest)
+		memcpy(ret_digest, g->base.digest, CRYPTO_HASH);
+	return g->base.index;
+}
+
+u64 log_next(struct log *g, u64 from)
+{
+	size_t n;
+
+	from = MAX(from, 1);
+	while (log_gap(g, from) && !log_entry(g, from, &n)) {
+		u64 next = g->base.index;
+
+		sqlite3_bind_int64(g->rd_next, 1, (sqlite3_int64)from + 1);
+		if (sqlite3_step(g->rd_next) == SQLITE_ROW)
+			next = MIN(next, (u64)sqlite3_column_int64(g->rd_next, 0));
+		sqlite3_reset(g->rd_next);
+		from = next;
+	}
+	return from <= g->tail ? from : 0;
 }
 
 int log_meta_get(struct log *g, const char *key, void *ret, size_t cap, size_t *ret_len)

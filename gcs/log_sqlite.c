@@ -28,7 +28,7 @@ int sql_exec(sqlite3 *db, const char *text)
 	return sql_code(db, sqlite3_exec(db, text, NULL, NULL, NULL));
 }
 
-static int sql_step(sqlite3 *db, sqlite3_stmt *s)
+int sql_step(sqlite3 *db, sqlite3_stmt *s)
 {
 	int rc = sqlite3_step(s);
 	int code = sql_code(db, rc);
@@ -38,7 +38,7 @@ static int sql_step(sqlite3 *db, sqlite3_stmt *s)
 	return code;
 }
 
-static int kv_put(struct log *g, const char *key, const void *p, size_t n)
+int log_kv_put(struct log *g, const char *key, const void *p, size_t n)
 {
 	sqlite3_bind_text(g->put_kv, 1, key, -1, SQLITE_STATIC);
 	sqlite3_bind_blob64(g->put_kv, 2, p, n, SQLITE_STATIC);
@@ -52,7 +52,7 @@ int log_kv_put_u64(struct log *g, const char *key, u64 v)
 
 	wbuf_fixed(&w, b, sizeof(b));
 	wbuf_u64(&w, v);
-	return kv_put(g, key, b, sizeof(b));
+	return log_kv_put(g, key, b, sizeof(b));
 }
 
 int log_kv_get(struct log *g, const char *key, void *ret, size_t cap, size_t *ret_len)
@@ -136,9 +136,11 @@ static int op_run(struct log *g, const struct op *op)
 	case OP_HINT:
 		return log_kv_put_u64(g, "commit", op->value);
 	case OP_META:
-		return kv_put(g, op->key, op->p, op->n);
+		return log_kv_put(g, op->key, op->p, op->n);
 	case OP_PROOF:
 		return op_proof(g, op);
+	case OP_JUMP:
+		return op_jump(g, op);
 	case OP_DRAIN:
 	case OP_BLOB:
 		break;
@@ -165,6 +167,9 @@ static int batch_commit(struct log *g, struct op *first)
 		code = op_run(g, op);
 	if (!code)
 		code = sql_exec(g->wr, "COMMIT");
+	for (struct op *op = first; op && !code; op = op->next)
+		if (op->kind == OP_JUMP)
+			base_forget(g, op);
 	if (code && !sqlite3_get_autocommit(g->wr))
 		sql_exec(g->wr, "ROLLBACK");
 	return code;

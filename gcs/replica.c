@@ -344,8 +344,11 @@ failed:
 int replica_start(struct replica *r, struct err *e)
 {
 	u64 known = MAX(MAX(r->boot.commit, r->boot.reform), 1); /* what root signed is committed by nature */
-	int rc = replica_apply_to(r, MIN(known, log_tail(r->log)), false);
+	int rc = jump_start(r, e);
 
+	if (rc)
+		return rc;
+	rc = replica_apply_to(r, MIN(known, log_tail(r->log)), false);
 	if (rc)
 		return err_set(e, rc, "%s: log cannot be replayed", r->cfg.dir);
 	if (!r->state->name[0])
@@ -365,6 +368,8 @@ void replica_free(struct replica *r)
 	r->closing = true;
 	direct_free(r->direct); /* ends the calls of learning, which must find their timer and fetches */
 	learn_free(r);
+	jump_free(r);
+	snap_forget(r);
 	reform_free(r);
 	if (r->backend)
 		r->backend->free(r->backend);

@@ -33,6 +33,8 @@ struct replica_config {
 			    struct err *e);
 };
 
+enum { REPLICA_SNAPSHOT = 1 }; /* to ops->rebuilt */
+
 struct replica_ops {
 	/* An entry is committed and applied (also during replay at start: live = false). After a reform that cut the log
 	 * indices begin again behind what both logs have; the REFORM itself is live. */
@@ -43,7 +45,9 @@ struct replica_ops {
 	/* nid is suspended from now on: its verdict was delivered, by entry, STATE or the direct leg. */
 	void (*suspended)(void *ctx, u32 nid, const struct statement *st);
 	/* Our state was not the majority's. 0: it is now, made anew from the log, and what was derived from it must be
-	 * derived again; negative: it cannot be helped, order is stopped. May be NULL. */
+	 * derived again; negative: it cannot be helped, order is stopped. REPLICA_SNAPSHOT: it is one that voters stand
+	 * behind, of entries that were never told to applied: derive all anew. Also at start, before entries are replayed.
+	 * May be NULL. */
 	void (*rebuilt)(void *ctx, int code);
 	/* Any message order does not consume (SUBMIT, SUBMITTED, REPORT, ...). */
 	void (*message)(void *ctx, const struct session_sender *from, const struct msg_info *info, const void *body);

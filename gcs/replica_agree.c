@@ -25,9 +25,17 @@ static void judge_soon(struct replica *r)
 void agree_applied(struct replica *r, const struct entry *e, bool live)
 {
 	struct body_digest m = { .index = e->index, .format = STATE_FORMAT };
+	struct wbuf image;
 
-	if (!live || !is_place(e) || state_digest(r->state, m.digest))
+	if (!live || !is_place(e))
 		return;
+	wbuf_init(&image, LIM_STATE);
+	if (state_save(r->state, &image) || crypto_sha256(image.data, image.len, m.digest)) {
+		wbuf_fini(&image);
+		return;
+	}
+	snap_keep(r, e, m.digest, &image);
+	wbuf_fini(&image);
 	memcpy(m.entry, e->hash, sizeof(m.entry));
 	agree_own(&r->agree, m.index, m.digest);
 	if (r->cfg.role == ROLE_MANAGER)
@@ -46,7 +54,7 @@ void agree_message(struct replica *r, u32 nid, const struct body_digest *m)
 /* The state that our log makes, if at `index` it is what the majority has. */
 static int replay(struct replica *r, u64 index, const u8 digest[CRYPTO_HASH], struct state **ret)
 {
-	struct state *s = state_new();
+	struct state *s = jump_base(r, NULL);
 	u8 have[CRYPTO_HASH] = { 0 };
 	int rc = s ? 0 : -DSI_ENOMEM;
 
@@ -71,7 +79,7 @@ static int replay(struct replica *r, u64 index, const u8 digest[CRYPTO_HASH], st
 	return rc;
 }
 
-static void take(struct replica *r, struct state *fresh)
+void replica_take_state(struct replica *r, struct state *fresh)
 {
 	struct state old = *r->state;
 
@@ -80,7 +88,8 @@ static void take(struct replica *r, struct state *fresh)
 	state_free(fresh);
 	r->nid = replica_find_nid(r);
 	r->recheck = true;
-	direct_recheck(r->direct);
+	if (r->direct)
+		direct_recheck(r->direct);
 }
 
 static void stop(struct replica *r, const char *why)
@@ -108,7 +117,7 @@ static void odd(struct replica *r, u64 index, const u8 digest[CRYPTO_HASH])
 	}
 	replica_alarm(r, 3, "diverged", "the state of this node at entry %llu was not what a majority of voters has; made anew "
 		      "from the log, now it is. Suspect this machine's memory", (unsigned long long)index);
-	take(r, fresh);
+	replica_take_state(r, fresh);
 	if (r->ops->rebuilt)
 		r->ops->rebuilt(r->ctx, 0);
 	order_recheck(r->order, loop_now(r->cfg.loop), &acts);
@@ -140,6 +149,7 @@ static void on_judge(void *ctx)
 void agree_forget(struct replica *r)
 {
 	memset(&r->agree, 0, sizeof(r->agree));
+	snap_forget(r);
 }
 
 void agree_again(struct replica *r)

@@ -6,10 +6,11 @@
 #include "gcs/agree.h"
 #include "gcs/proof.h"
 #include "gcs/replica.h"
+#include "gcs/snapshot.h"
 #include "gcs/stage.h"
 
 enum { BLOB_HINTS = 8, BLOB_CHUNK = 256 << 10, LEARN_RETRY_MS = 1000, LEARN_DOUBT_MS = 10000, URGENT_MAX = 16,
-       URGENT_VOID = 64, REFORMS_MAX = 32 };
+       URGENT_VOID = 64, REFORMS_MAX = 32, SNAP_IMAGES = 4 };
 #define META_STALE "stale-disk" /* non-empty: this disk's vote waits until a majority has told it again */
 #define META_HALT "reform-halt" /* u32: two different reforms of this generation were met; empty: none */
 
@@ -30,6 +31,14 @@ struct urgent {
 struct fetch;    /* a blob being fetched */
 struct proposal; /* an entry body that waits for order */
 struct reforming; /* a reform being taken in */
+struct jump;     /* a snapshot being taken in */
+
+struct snap_image { /* our state at a place of the log */
+	u64 index; /* 0: none */
+	u8 entry[CRYPTO_HASH], digest[CRYPTO_HASH];
+	u8 *p;     /* owned */
+	size_t n;
+};
 
 struct reform_source { /* a member's direct leg */
 	char address[LIM_PATH];
@@ -92,6 +101,16 @@ struct replica {
 	struct loop_timer *proof_timer;
 	struct agree agree;
 	struct loop_timer *agree_timer;
+	struct {                 /* to be shown to who learns */
+		struct snapshot_book book;
+		struct snap_image image[SNAP_IMAGES];
+	} snap;
+	struct jump *jump;
+	u64 n_jumps;
+	struct {                 /* asked for a snapshot in vain: not again until one of these is another */
+		u64 set;         /* index of our voter set, + 1 */
+		u32 source;      /* learn_next */
+	} jump_tried;
 	bool diverged;           /* stopped: the state was not the majority's */
 	struct gcs_ring view_ring;
 	/* generations: replica_reform.c */
@@ -147,6 +166,23 @@ void learn_bodies(struct replica *r, u32 nid, u64 index);         /* ORDER_BODIE
 void learn_drop(struct replica *r);   /* what was shown and not proven: it stood on a state that is gone */
 void learn_resume(struct replica *r); /* a reform came in between: go on, unless we have joined */
 void learn_free(struct replica *r);
+/* What a snapshot came to. 0: it is installed; else the source of before is asked for entries. */
+void learn_jumped(struct replica *r, int code);
+void learn_contradiction(struct replica *r, const char *who, const char *what);
+bool learn_candidate(struct replica *r, u32 i, char ret[LIM_PATH], u8 ret_key[CRYPTO_PUB], bool *ret_keyed);
+
+/* replica_jump.c */
+bool jump_begin(struct replica *r); /* true: learn_source is asked for a snapshot; learn_jumped() follows */
+bool jump_busy(const struct replica *r); /* the log is being cut */
+struct state *jump_base(struct replica *r, struct err *e); /* a fresh state at the log's base, or empty; NULL */
+int jump_start(struct replica *r, struct err *e);
+void jump_free(struct replica *r);
+
+/* replica_snapshot.c */
+void snap_keep(struct replica *r, const struct entry *e, const u8 digest[CRYPTO_HASH], const struct wbuf *image);
+void snap_noted(struct replica *r, u32 nid, const struct body_digest *m, const u8 *raw, size_t n);
+void snap_forget(struct replica *r);
+void snap_serve(struct replica *r, struct direct_request *rq, const u8 *p, size_t n);
 
 /* replica_reform.c */
 void reform_load(struct replica *r);
@@ -172,6 +208,7 @@ int agree_start(struct replica *r);
 void agree_forget(struct replica *r);                   /* a generation ends */
 void agree_again(struct replica *r);                    /* its state was made anew by a reform */
 void agree_applied(struct replica *r, const struct entry *e, bool live);
+void replica_take_state(struct replica *r, struct state *fresh); /* instead of ours; fresh is freed */
 void agree_message(struct replica *r, u32 nid, const struct body_digest *m);
 
 /* replica_serve.c */

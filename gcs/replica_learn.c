@@ -26,7 +26,7 @@ static bool peer_known(const struct replica *r, const char *address)
 	return false;
 }
 
-static bool candidate(struct replica *r, u32 i, char ret[LIM_PATH], u8 ret_key[CRYPTO_PUB], bool *ret_keyed)
+bool learn_candidate(struct replica *r, u32 i, char ret[LIM_PATH], u8 ret_key[CRYPTO_PUB], bool *ret_keyed)
 {
 	u32 k = 0;
 
@@ -128,10 +128,15 @@ static void learnt_all(struct replica *r)
 		learn_elsewhere(r, 0);
 }
 
-static void contradiction(struct replica *r, const char *what)
+void learn_contradiction(struct replica *r, const char *who, const char *what)
 {
 	r->second.contradicted = true;
-	replica_alarm(r, 3, "history", "%s %s", r->learn_source.address, what);
+	replica_alarm(r, 3, "history", "%s %s", who, what);
+}
+
+static void contradiction(struct replica *r, const char *what)
+{
+	learn_contradiction(r, r->learn_source.address, what);
 }
 
 static void stranger(struct replica *r)
@@ -237,6 +242,11 @@ static void learn_shown(struct replica *r, const struct proven *a)
 	int rc;
 
 	if (r->second.on && !a->n_entry && a->commit && a->commit < before && !r->second.at) {
+		if (log_gap(r->log, a->commit)) {
+			contradiction(r, "ends where this node has a snapshot and no entries: it cannot be compared yet");
+			learn_elsewhere(r, 0);
+			return;
+		}
 		r->second.at = a->commit; /* it has less: compare there */
 		learn_again(r, 0);
 		return;
@@ -255,6 +265,14 @@ static void learn_shown(struct replica *r, const struct proven *a)
 		return;
 	}
 	learn_elsewhere(r, r->nid ? 0 : LEARN_RETRY_MS);
+}
+
+/* For a second opinion also the last that we have. */
+static u64 learn_from(const struct replica *r)
+{
+	if (r->order)
+		return log_tail(r->log) + 1;
+	return r->second.at ? r->second.at : stage_tail(r->stage) + !r->second.on;
 }
 
 static void on_shown(void *ctx, int code, const struct direct_peer *peer, const u8 *p, size_t n)
@@ -276,6 +294,10 @@ static void on_shown(void *ctx, int code, const struct direct_peer *peer, const 
 	}
 	if (code == -DSI_EAUTH)
 		stranger(r);
+	if (code == -DSI_ENOENT)
+		replica_alarm(r, 2, "learn", "%s does not have entry %llu any more, and shows no snapshot that a majority of the voters "
+			      "known here stands behind; if no other member has it, move %s away and start again", r->learn_source.address,
+			      (unsigned long long)learn_from(r), r->cfg.dir);
 	a = code ? NULL : malloc(sizeof(*a));
 	if (!a || proven_decode(a, p, n))
 		learn_elsewhere(r, 0);
@@ -328,14 +350,6 @@ static bool stage_begin(struct replica *r)
 	return r->stage;
 }
 
-/* For a second opinion also the last that we have. */
-static u64 learn_from(const struct replica *r)
-{
-	if (r->order)
-		return log_tail(r->log) + 1;
-	return r->second.at ? r->second.at : stage_tail(r->stage) + !r->second.on;
-}
-
 static void ask_entries(struct replica *r)
 {
 	struct reform_source *s = &r->learn_source;
@@ -367,7 +381,8 @@ static void on_reforms(void *ctx, int code, const struct direct_peer *peer, cons
 	if (r->closing || r->reforming || (!code && reform_seen(r, &r->learn_source, p, n)))
 		return;
 	if (!code || code == -DSI_EINVAL) { /* an older program does not know the question */
-		ask_entries(r);
+		if (r->order || !jump_begin(r))
+			ask_entries(r);
 		return;
 	}
 	if (code == -DSI_EAUTH)
@@ -386,7 +401,7 @@ static void learn_next(void *ctx)
 
 	if (r->learning || r->reforming)
 		return;
-	if (!candidate(r, r->learn_next, s->address, s->key, &s->keyed)) {
+	if (!learn_candidate(r, r->learn_next, s->address, s->key, &s->keyed)) {
 		learn_exhausted(r);
 		return;
 	}
@@ -397,6 +412,19 @@ static void learn_next(void *ctx)
 		r->learning = false;
 		learn_elsewhere(r, LEARN_RETRY_MS);
 	}
+}
+
+void learn_jumped(struct replica *r, int code)
+{
+	if (r->reforming || r->order)
+		return;
+	if (code) {
+		ask_entries(r);
+		return;
+	}
+	learn_drop(r);
+	r->learnt = true;
+	learn_again(r, 0); /* the same source, for what came after */
 }
 
 void learn_resume(struct replica *r)
@@ -562,7 +590,7 @@ static bool fetch_source(struct fetch *f, char address[LIM_PATH], u8 key[CRYPTO_
 	}
 	if (!f->source)
 		f->source = 1;
-	return candidate(r, f->source - 1, address, key, keyed);
+	return learn_candidate(r, f->source - 1, address, key, keyed);
 }
 
 static void fetch_ask(struct fetch *f)

@@ -140,7 +140,7 @@ void prove_serve(struct replica *r, struct direct_request *rq, const u8 *p, size
 	rbuf_init(&in, p, n);
 	u64 from = rbuf_u64(&in), to = rbuf_u64(&in);
 
-	rc = rbuf_end(&in) ? -DSI_EPARSE : answer ? 0 : -DSI_ENOMEM;
+	rc = rbuf_end(&in) ? -DSI_EPARSE : log_gap(r->log, from) ? -DSI_ENOENT : answer ? 0 : -DSI_ENOMEM;
 	arena_init(&a, 2 * LIM_DIRECT_FRAME);
 	wbuf_init(&out, LIM_DIRECT_FRAME - 1024);
 	if (!rc) {

@@ -46,6 +46,10 @@ static void reforming_free(struct reforming *f)
 	free(f);
 }
 
+/* Nothing here can be cut back to what a snapshot stands for. */
+#define GAP_TEXT "the reform stands on entry %llu, but this node learnt by a snapshot and has no entries before %llu: move %s away " \
+		 "and start again, to learn the new generation from the others"
+
 /* --- what our log says --------------------------------------------------------------------------------- */
 
 static bool entry_at(struct replica *r, u64 index, struct entry *e)
@@ -158,12 +162,16 @@ static int apply_quiet(struct state *s, const u8 *p, size_t n)
 	return rc ? rc : state_apply(s, &e, &res);
 }
 
-/* A fresh state at `upto` of our log. NULL: no memory, or the log cannot be read. */
+/* A fresh state at `upto` of our log. NULL: no memory, the log cannot be read, or begins later. */
 static struct state *state_upto(struct replica *r, u64 upto)
 {
-	struct state *s = state_new();
+	struct state *s = jump_base(r, NULL);
 
-	for (u64 i = 1; s && i <= upto; i++) {
+	if (s && s->applied > upto) {
+		state_free(s);
+		return NULL;
+	}
+	for (u64 i = s ? s->applied + 1 : 0; s && i <= upto; i++) {
 		size_t n;
 		const u8 *p = log_entry(r->log, i, &n);
 
@@ -389,8 +397,11 @@ static int place_ok(struct replica *r, const struct statement *st, const struct 
 	if (at->generation <= now)
 		return err_set(e, -DSI_ESTALE, "reform to generation %u, but generation %u is in force: the root must sign a "
 			       "higher one", at->generation, now);
-	if (r->reforming)
-		return err_set(e, -DSI_EAGAIN, "another reform is being taken in");
+	if (r->reforming || jump_busy(r))
+		return err_set(e, -DSI_EAGAIN, "another reform, or a snapshot, is being taken in");
+	if (at->base_index < log_base(r->log, NULL))
+		return err_set(e, -DSI_ECONFLICT, GAP_TEXT, (unsigned long long)at->base_index,
+			       (unsigned long long)log_base(r->log, NULL), r->cfg.dir);
 	if (!log_has(r, at->base_index, at->base_hash))
 		return err_set(e, -DSI_ECONFLICT, "the reform stands on entry %llu of a log that is not this node's (which is at "
 			       "%llu): hand it in on a node that has it, or sign one on this node's log",
@@ -489,11 +500,11 @@ static void on_chain(void *ctx, int code, const struct direct_peer *peer, const 
 		return;
 	}
 	if (!chain_take(f, &in)) {
-		if (before != f->common + 1 || f->common <= 1) {
+		if (before != f->common + 1 || f->common <= MAX(log_base(r->log, NULL), 1)) {
 			give_up(f, "its log does not lead to the base");
 			return;
 		}
-		f->common /= 2;
+		f->common = MAX(f->common / 2, MAX(log_base(r->log, NULL), 1));
 		f->next = 0;
 		fetch_chain(f);
 		return;
@@ -534,8 +545,14 @@ static void fetch_chain(struct reforming *f)
 
 static bool begin(struct replica *r, const struct reform_source *src, const struct reform_place *at, const u8 *p, size_t n)
 {
-	struct reforming *f = r->reforming ? NULL : reforming_new(r, at);
+	struct reforming *f;
 
+	if (!r->reforming && at->base_index < log_base(r->log, NULL)) {
+		replica_alarm(r, 3, "reform", GAP_TEXT, (unsigned long long)at->base_index,
+			      (unsigned long long)log_base(r->log, NULL), r->cfg.dir);
+		return false;
+	}
+	f = r->reforming || jump_busy(r) ? NULL : reforming_new(r, at);
 	if (!f)
 		return r->reforming;
 	f->src = *src;
@@ -548,7 +565,7 @@ static bool begin(struct replica *r, const struct reform_source *src, const stru
 		f->common = at->base_index;
 		have_base(f);
 	} else {
-		f->common = MAX(MIN(log_tail(r->log), at->base_index - 1), 1);
+		f->common = MAX(MIN(log_tail(r->log), at->base_index - 1), MAX(log_base(r->log, NULL), 1));
 		fetch_chain(f);
 	}
 	return r->reforming;

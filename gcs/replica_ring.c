@@ -37,6 +37,7 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 		urgent_submitted(r, body);
 	if (info->type == MSG_DIGEST) {
 		agree_message(r, from->nid, body);
+		snap_noted(r, from->nid, body, raw, raw_len);
 		return;
 	}
 	if (info->type >= MSG_SUBMIT) {

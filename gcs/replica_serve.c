@@ -39,8 +39,8 @@ static void serve_entries(struct replica *r, struct direct_request *rq, const u8
 	rbuf_init(&in, p, n);
 	u64 from = rbuf_u64(&in), to = rbuf_u64(&in), tail = log_tail(r->log);
 
-	if (rbuf_end(&in)) {
-		direct_reply(rq, -DSI_EPARSE, NULL, 0);
+	if (rbuf_end(&in) || log_gap(r->log, from)) { /* not here: another member has it, or a snapshot stands for it */
+		direct_reply(rq, rbuf_end(&in) ? -DSI_EPARSE : -DSI_ENOENT, NULL, 0);
 		return;
 	}
 	wbuf_init(&out, LIM_DIRECT_FRAME - 1024);
@@ -124,6 +124,9 @@ static void on_request(void *ctx, struct direct_request *rq, const struct direct
 		break;
 	case DIRECT_PROVEN:
 		prove_serve(r, rq, p, n);
+		break;
+	case DIRECT_SNAPSHOT:
+		snap_serve(r, rq, p, n);
 		break;
 	default:
 		if (r->ops->request)

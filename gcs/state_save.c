@@ -12,7 +12,7 @@
 #include "gcs/state_impl.h"
 
 static const u8 save_magic[4] = { 'D', 'S', 'I', 'Z' };
-enum { SAVE_VERSION = STATE_FORMAT, SAVE_LIMIT = 4 << 20 };
+enum { SAVE_VERSION = STATE_FORMAT, SAVE_LIMIT = LIM_STATE };
 
 /* F(kind, member); kinds: u32 u64 str bytes flag, and addrs of a node */
 #define NODE_FIELDS(F)                                                                                 \

@@ -220,7 +220,7 @@ json_t *status_log(struct log *g, u64 from, u32 max)
 	json_t *a = json_array();
 	u64 tail = log_tail(g);
 
-	for (u64 i = MAX(from, 1); i <= tail && max; i++, max--) {
+	for (u64 i = log_next(g, from); i && i <= tail && max; i = log_next(g, i + 1), max--) {
 		struct entry e;
 		size_t n;
 		const u8 *p = log_entry(g, i, &n);

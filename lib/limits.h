@@ -37,11 +37,14 @@ enum {
 	LIM_FOREIGN = 16,          /* submissions that other members handed in over the direct leg, at once */
 	LIM_FOREIGN_EACH = 4,      /* of these, by one member */
 	LIM_STAGE = 64 << 20,      /* entries shown by a source, not yet proven committed */
+	LIM_STATE = 4 << 20,       /* the image of the replicated state */
+	LIM_SNAPSHOT_AHEAD = 256,  /* entries that a learner replays rather than take a snapshot */
 	LIM_DIGEST_EVERY = 64,     /* entries between two comparisons of state */
 	LIM_PROOF_EVERY = 1024,    /* entries between two commit proofs that are kept for good */
 };
 
 _Static_assert(LIM_ENTRY_BODY + 8192 <= LIM_BODY, "an entry fits a message body");
+_Static_assert(LIM_STATE <= LIM_POLICY, "an image of the state is kept as a blob");
 _Static_assert(LIM_FOREIGN_EACH < LIM_FOREIGN, "one member leaves room for the others");
 _Static_assert(LIM_BODY + 1024 <= LIM_RING_MSG, "a body and its envelope fit the ring");
 _Static_assert(LIM_RING_MSG + 1024 <= LIM_LINK_FRAME, "a ring message fits a link frame");
