@@ -17,6 +17,7 @@ struct ack_bend {
 	const char *key;                  /* label of the key that signs */
 	u8 hash;                          /* xor'ed into the first byte */
 	bool torn;                        /* a byte of the signature changed */
+	u8 digest, format, index;         /* of a DIGEST: xor'ed, added, added */
 };
 
 A void a_entry(const struct world *w, u64 index, struct entry *ret)
@@ -24,25 +25,16 @@ A void a_entry(const struct world *w, u64 index, struct entry *ret)
 	ck_assert_int_eq(entry_decode(ret, w->log[index - 1].p, w->log[index - 1].n), 0);
 }
 
-A struct blob a_ack(struct world *w, u32 nid, u64 term, u64 index, const struct ack_bend *bend)
+A struct blob a_envelope(struct world *w, u32 nid, u16 type, const struct entry *e, u64 term, struct blob body,
+			 const struct ack_bend *bend)
 {
-	static const struct ack_bend none;
-	struct body_ack body = { .term = term, .index = index };
 	u8 seed[CRYPTO_SEED], sig[CRYPTO_SIG], *p;
-	struct entry e;
-	struct blob b;
-	struct wbuf out;
-
-	bend = bend ? bend : &none;
-	a_entry(w, index, &e);
-	memcpy(body.hash, e.hash, sizeof(body.hash));
-	body.hash[0] ^= bend->hash;
-	body.term = bend->term ? bend->term : term;
-	b = w_blob(w, &schema_ack, &body);
 	struct envelope v = { .version = ENVELOPE_VERSION + bend->version, .channel = CH_CONTROL, .flags = bend->flags,
-			      .role = bend->role ? bend->role : ROLE_MANAGER, .type = bend->type ? bend->type : MSG_ACK,
-			      .view = 7, .generation = e.generation + bend->generation, .nid = nid, .opening = 1,
-			      .incarnation = 1, .term = term, .seq = index, .ring = { 1, term }, .body = b.p, .body_len = b.n };
+			      .role = bend->role ? bend->role : ROLE_MANAGER, .type = bend->type ? bend->type : type,
+			      .view = 7, .generation = e->generation + bend->generation, .nid = nid, .opening = 1,
+			      .incarnation = 1, .term = term, .seq = e->index, .ring = { 1, term }, .body = body.p,
+			      .body_len = body.n };
+	struct wbuf out;
 
 	memcpy(v.cluster, w->s->cluster, sizeof(v.cluster));
 	v.cluster[0] ^= bend->cluster;
@@ -55,9 +47,44 @@ A struct blob a_ack(struct world *w, u32 nid, u64 term, u64 index, const struct 
 	p = arena_alloc(&w->arena, out.len);
 	ck_assert_ptr_nonnull(p);
 	memcpy(p, out.data, out.len);
-	b = (struct blob){ p, out.len };
+	struct blob b = { p, out.len };
 	wbuf_fini(&out);
 	return b;
+}
+
+static const struct ack_bend a_straight;
+
+A struct blob a_ack(struct world *w, u32 nid, u64 term, u64 index, const struct ack_bend *bend)
+{
+	struct body_ack body = { .term = term, .index = index };
+	struct entry e;
+
+	bend = bend ? bend : &a_straight;
+	a_entry(w, index, &e);
+	memcpy(body.hash, e.hash, sizeof(body.hash));
+	body.hash[0] ^= bend->hash;
+	body.term = bend->term ? bend->term : term;
+	return a_envelope(w, nid, MSG_ACK, &e, term, w_blob(w, &schema_ack, &body), bend);
+}
+
+/* This voter's word that its state at index, after the world's entry there, hashes to digest. */
+A struct blob a_word(struct world *w, u32 nid, u64 index, const u8 digest[CRYPTO_HASH], const struct ack_bend *bend,
+		     struct body_digest *ret)
+{
+	struct body_digest body = { .index = index, .format = STATE_FORMAT };
+	struct entry e;
+
+	bend = bend ? bend : &a_straight;
+	a_entry(w, index, &e);
+	memcpy(body.entry, e.hash, sizeof(body.entry));
+	memcpy(body.digest, digest, sizeof(body.digest));
+	body.entry[0] ^= bend->hash;
+	body.digest[0] ^= bend->digest;
+	body.index += bend->index;
+	body.format += bend->format;
+	if (ret)
+		*ret = body;
+	return a_envelope(w, nid, MSG_DIGEST, &e, e.term, w_blob(w, &schema_digest, &body), bend);
 }
 
 A void a_note(struct world *w, struct proof_book *book, u32 nid, u64 term, u64 index, const struct ack_bend *bend)
