@@ -388,6 +388,319 @@ START_TEST(killed_at_any_time_the_log_is_a_prefix)
 }
 END_TEST
 
+/* --- a base ------------------------------------------------------------------------------------------------ */
+
+static const u8 state_image[5000] = { 9, 9, 9 };
+
+/* The entry at a place that the log does not lead to. */
+static void stranger(struct chain *c, u64 index, u8 *buf, size_t *n)
+{
+	*c = (struct chain){ .term = 3, .index = index - 1, .hash = { 1, 2, 3 } };
+	make(c, 3, 50, buf, n);
+}
+
+static int jump(struct log *g, struct chain *c, u64 index, const u64 *keep, u32 n_keep)
+{
+	static u8 buf[ENTRY_MAX];
+	u8 digest[CRYPTO_HASH];
+	size_t n;
+
+	stranger(c, index, buf, &n);
+	crypto_sha256(state_image, sizeof(state_image), digest);
+	return log_jump(g, index, buf, n, digest, state_image, sizeof(state_image), keep, n_keep, on_done, NULL);
+}
+
+static int sqlite_do(const char *text)
+{
+	char path[128];
+	sqlite3 *db = NULL;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/log.db", dir);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	rc = sqlite3_exec(db, text, NULL, NULL, NULL);
+	sqlite3_close(db);
+	return rc;
+}
+
+static int format_on_disk(void)
+{
+	char path[128];
+	sqlite3 *db = NULL;
+	sqlite3_stmt *s = NULL;
+	int v;
+
+	snprintf(path, sizeof(path), "%s/log.db", dir);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &s, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(s), SQLITE_ROW);
+	v = sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	sqlite3_close(db);
+	return v;
+}
+
+static void is_jumped(struct log *g, u64 at, u64 tail)
+{
+	u8 digest[CRYPTO_HASH], want[CRYPTO_HASH], *p;
+	struct err e = { 0 };
+	struct entry en;
+	size_t n;
+
+	ck_assert_uint_eq(log_base(g, digest), at);
+	crypto_sha256(state_image, sizeof(state_image), want);
+	ck_assert_mem_eq(digest, want, CRYPTO_HASH);
+	decode_at(g, 1, &en);
+	for (u64 i = 2; i < at; i++)
+		ck_assert(!log_entry(g, i, &n) && log_gap(g, i));
+	for (u64 i = at; i <= tail; i++)
+		decode_at(g, i, &en);
+	ck_assert(!log_gap(g, 1) && !log_gap(g, at) && !log_entry(g, tail + 1, &n));
+	ck_assert(log_next(g, 1) == 1 && log_next(g, 2) == at && log_next(g, at) == at && !log_next(g, tail + 1));
+	if (!log_drained(g))
+		return; /* the image is on its way to disk */
+	ck_assert_int_eq(blob_get(g, digest, &p, &n, &e), 0);
+	free(p);
+}
+
+START_TEST(a_log_with_a_base)
+{
+	struct chain c = { 0 };
+	struct log_boot b;
+	struct log *g = open_log(&b);
+	u64 index;
+	size_t n;
+
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(append(g, &c, 1, 10), 0);
+	ck_assert_int_eq(log_proof_put(g, 5, 0, (const u8 *)"x", 1), 0);
+	drain(g);
+	ck_assert_int_eq(format_on_disk(), 1); /* an older program can go on with it */
+	ck_assert_int_eq(append(g, &c, 1, 10), 0); /* under way when it jumps */
+	ck_assert_int_eq(jump(g, &c, 11, NULL, 0), -DSI_EINVAL); /* never over what is there */
+	ck_assert_int_eq(jump(g, &c, 100, NULL, 0), 0);
+	ck_assert_uint_eq(log_tail(g), 100);
+	is_jumped(g, 100, 100); /* at once, as for entries */
+	ck_assert_int_eq(append(g, &c, 3, 10), 0);
+	drain(g);
+	is_jumped(g, 100, 101);
+	ck_assert(!seen.failed);
+	ck_assert_ptr_null(log_proof(g, 1, &index, &n));
+	ck_assert_int_eq(log_append(g, 100, NULL, 0, NULL, NULL), -DSI_EINVAL);
+	ck_assert_int_eq(log_append(g, 50, NULL, 0, NULL, NULL), -DSI_EINVAL);
+	log_close(g);
+	ck_assert_int_eq(format_on_disk(), 2); /* an older program knows 1: "format 2, this program knows 1" */
+	g = open_log(&b);
+	ck_assert(b.base == 100 && b.tail_index == 101 && b.commit == 100 && !b.empty && b.tail_term == 3);
+	is_jumped(g, 100, 101);
+	ck_assert_int_eq(log_append(g, 101, NULL, 0, NULL, NULL), 0); /* a reform on the base itself */
+	drain(g);
+	ck_assert_int_eq(jump(g, &c, 300, NULL, 0), 0); /* and again */
+	drain(g);
+	log_close(g);
+	g = open_log(&b);
+	ck_assert(b.base == 300 && b.tail_index == 300);
+	is_jumped(g, 300, 300);
+	log_close(g);
+}
+END_TEST
+
+/* A later image takes the place of the one before, also on disk. */
+START_TEST(an_image_that_nothing_names_goes)
+{
+	static const u8 other[100] = { 1 };
+	static u8 buf[ENTRY_MAX];
+	u8 first[CRYPTO_HASH], second[CRYPTO_HASH];
+	struct chain c = { 0 };
+	struct log_boot b;
+	struct log *g = open_log(&b);
+	size_t n;
+
+	ck_assert_int_eq(append(g, &c, 1, 10), 0);
+	ck_assert_int_eq(jump(g, &c, 100, NULL, 0), 0);
+	drain(g);
+	log_base(g, first);
+	crypto_sha256(other, sizeof(other), second);
+	stranger(&c, 200, buf, &n);
+	ck_assert_int_eq(log_jump(g, 200, buf, n, second, other, sizeof(other), NULL, 0, on_done, NULL), 0);
+	drain(g);
+	ck_assert(blob_present(g, second) && !blob_present(g, first));
+	log_close(g);
+}
+END_TEST
+
+START_TEST(reforms_stay_in_the_gap)
+{
+	static u8 buf[ENTRY_MAX];
+	struct entry e = { .type = ENTRY_REFORM, .term = 1, .index = 3, .generation = 2 };
+	u8 sig[CRYPTO_SIG] = { 0 };
+	struct chain c = { 0 };
+	struct log_boot b;
+	struct log *g = open_log(&b);
+	struct wbuf w;
+	const u64 keep = 3;
+	size_t n;
+
+	ck_assert_int_eq(append(g, &c, 1, 10), 0);
+	ck_assert_int_eq(append(g, &c, 1, 10), 0);
+	memcpy(e.prev, c.hash, sizeof(e.prev));
+	wbuf_fixed(&w, buf, sizeof(buf));
+	ck_assert_int_eq(entry_encode(&e, &w), 0);
+	wbuf_bytes(&w, sig, sizeof(sig));
+	ck_assert_int_eq(log_append(g, 3, buf, w.len, NULL, NULL), 0);
+	ck_assert_int_eq(jump(g, &c, 100, &keep, 1), 0);
+	ck_assert(!log_entry(g, 2, &n));
+	drain(g);
+	log_close(g);
+	g = open_log(&b);
+	ck_assert(b.base == 100 && b.reform == 3);
+	decode_at(g, 3, &e);
+	ck_assert_int_eq(e.type, ENTRY_REFORM);
+	ck_assert(log_next(g, 2) == 3 && log_next(g, 4) == 100);
+	log_close(g);
+	/* an entry that is none of root's has no place there */
+	ck_assert_int_eq(sqlite_do("UPDATE entry SET idx = 4 WHERE idx = 3"), SQLITE_OK);
+	struct err err = { 0 };
+
+	ck_assert_int_eq(log_open(&g, loop, dir, &b, &err), -DSI_EDIVERGED);
+}
+END_TEST
+
+static const struct {
+	const char *text, *says;
+} base_damage[] = {
+	{ "DELETE FROM kv WHERE key = 'base'", "entry 100" },       /* a gap without a base */
+	{ "DELETE FROM entry WHERE idx = 100", "entry 101" },       /* a base without its entry */
+	{ "DELETE FROM entry WHERE idx >= 100", "entry at its base" },
+	{ "DELETE FROM entry WHERE idx = 1", "entry 100" },         /* without GENESIS */
+	{ "UPDATE kv SET value = x'64' WHERE key = 'base'", "base is damaged" },
+	{ "PRAGMA user_version = 3", "format 3" },
+};
+
+START_TEST(a_damaged_base_is_refused)
+{
+	struct chain c = { 0 };
+	struct log_boot b;
+	struct log *g = open_log(&b);
+	struct err e = { 0 };
+
+	ck_assert_int_eq(append(g, &c, 1, 10), 0);
+	ck_assert_int_eq(append(g, &c, 1, 10), 0);
+	ck_assert_int_eq(jump(g, &c, 100, NULL, 0), 0);
+	ck_assert_int_eq(append(g, &c, 3, 10), 0);
+	drain(g);
+	log_close(g);
+	ck_assert_int_eq(sqlite_do(base_damage[_i].text), SQLITE_OK);
+	ck_assert_int_lt(log_open(&g, loop, dir, &b, &e), 0);
+	ck_assert_msg(strstr(e.text, base_damage[_i].says), "%s", e.text);
+}
+END_TEST
+
+/* No room, for the image or for the transaction: the log of before is there, and a jump later works. */
+START_TEST(a_jump_that_fails_leaves_the_old_log)
+{
+	static const u8 big[100000] = { 1 };
+	static u8 buf[ENTRY_MAX];
+	struct chain c = { 0 }, other;
+	struct rlimit old, lim;
+	u8 digest[CRYPTO_HASH];
+	size_t n;
+	int rc;
+	struct log_boot b;
+	struct log *g = open_log(&b);
+	struct entry e;
+
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(append(g, &c, 1, 10), 0);
+	drain(g);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	lim = old;
+	lim.rlim_cur = 32 << 10; /* the image, or the transaction, whose file is longer already */
+	crypto_sha256(big, sizeof(big), digest);
+	stranger(&other, 100, buf, &n);
+	setrlimit(RLIMIT_FSIZE, &lim);
+	rc = _i ? jump(g, &other, 100, NULL, 0)
+		: log_jump(g, 100, buf, n, digest, big, sizeof(big), NULL, 0, on_done, NULL);
+	drain(g);
+	setrlimit(RLIMIT_FSIZE, &old);
+	ck_assert(!rc && seen.failed == 1);
+	ck_assert(!log_base(g, NULL) && log_tail(g) == 10);
+	for (u64 i = 1; i <= 10; i++)
+		decode_at(g, i, &e);
+	log_close(g);
+	g = open_log(&b);
+	ck_assert(!b.base && b.tail_index == 10);
+	ck_assert_int_eq(format_on_disk(), 1);
+	ck_assert_int_eq(append(g, &c, 1, 10), 0);
+	ck_assert_int_eq(jump(g, &other, 100, NULL, 0), 0);
+	drain(g);
+	is_jumped(g, 100, 100);
+	log_close(g);
+}
+END_TEST
+
+/* Killed at any instant: the log of before, or the one behind the jump, whole. */
+START_TEST(killed_in_a_jump)
+{
+	u32 before = 0, after = 0;
+
+	for (u32 round = 0; round < 40; round++) {
+		struct log_boot b;
+		struct chain c = { 0 };
+		struct log *g;
+		struct entry e;
+		pid_t pid;
+		int fd[2];
+		char go;
+
+		g = open_log(&b);
+		ck_assert(b.empty);
+		for (int i = 0; i < 20; i++)
+			ck_assert_int_eq(append(g, &c, 1, 2000), 0);
+		drain(g);
+		log_close(g);
+		ck_assert_int_eq(pipe(fd), 0);
+		pid = fork();
+		if (!pid) {
+			loop = loop_new();
+			if (log_open(&g, loop, dir, &b, NULL) || write(fd[1], "g", 1) != 1 || jump(g, &c, 100, NULL, 0))
+				_exit(1);
+			drain(g);
+			if (write(fd[1], "d", 1) != 1)
+				_exit(1);
+			for (;;)
+				pause();
+		}
+		close(fd[1]);
+		ck_assert_int_eq(read(fd[0], &go, 1), 1);
+		usleep(round * 200);
+		if (round == 39) /* seen done at least once */
+			ck_assert_int_eq(read(fd[0], &go, 1), 1);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		bool done = round == 39 || read(fd[0], &go, 1) == 1;
+
+		close(fd[0]);
+		g = open_log(&b);
+		ck_assert(b.base ? b.base == 100 && b.tail_index == 100 : b.tail_index == 20 && !done);
+		if (b.base)
+			is_jumped(g, 100, 100);
+		for (u64 i = 1; !b.base && i <= 20; i++)
+			decode_at(g, i, &e);
+		before += !b.base;
+		after += !!b.base;
+		log_close(g);
+		char cmd[128];
+
+		snprintf(cmd, sizeof(cmd), "rm -rf %s/*", dir);
+		ck_assert_int_eq(system(cmd), 0);
+	}
+	ck_assert_uint_gt(after, 0);
+	printf("killed_in_a_jump: %u before, %u after\n", before, after);
+}
+END_TEST
+
 START_TEST(blobs_are_whole_or_absent)
 {
 	struct log_boot b;
@@ -502,6 +815,12 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
+	tcase_add_test(t, a_log_with_a_base);
+	tcase_add_test(t, an_image_that_nothing_names_goes);
+	tcase_add_test(t, reforms_stay_in_the_gap);
+	tcase_add_loop_test(t, a_damaged_base_is_refused, 0, (int)(sizeof(base_damage) / sizeof(base_damage[0])));
+	tcase_add_loop_test(t, a_jump_that_fails_leaves_the_old_log, 0, 2);
+	tcase_add_test(t, killed_in_a_jump);
 	tcase_add_test(t, empty_log_says_so_and_incarnation_rises_at_every_open);
 	tcase_add_test(t, what_completed_survives_and_chains);
 	tcase_add_test(t, append_truncates_from_its_index_also_what_is_under_way);
