@@ -256,5 +256,5 @@ int main(void)
 	tcase_add_test(t, arguments_reach_the_daemon);
 	tcase_add_test(t, verdict_statuses);
 	suite_add_tcase(s, t);
-	return suite_main(s);
+	return check_main(s);
 }

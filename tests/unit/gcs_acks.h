@@ -28,7 +28,7 @@ A struct blob a_ack(struct world *w, u32 nid, u64 term, u64 index, const struct 
 {
 	static const struct ack_bend none;
 	struct body_ack body = { .term = term, .index = index };
-	u8 seed[CRYPTO_SEED], sig[CRYPTO_SIG], *p;
+	u8 seed[CRYPTO_SEED], sig[CRYPTO_SIG];
 	struct entry e;
 	struct blob b;
 	struct wbuf out;
@@ -52,12 +52,7 @@ A struct blob a_ack(struct world *w, u32 nid, u64 term, u64 index, const struct 
 	ck_assert_int_eq(crypto_sign(seed, SIGN_ENVELOPE, out.data, out.len, sig), 0);
 	sig[5] ^= bend->torn;
 	wbuf_bytes(&out, sig, sizeof(sig));
-	p = arena_alloc(&w->arena, out.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, out.data, out.len);
-	b = (struct blob){ p, out.len };
-	wbuf_fini(&out);
-	return b;
+	return w_keep(w, &out);
 }
 
 A void a_note(struct world *w, struct proof_book *book, u32 nid, u64 term, u64 index, const struct ack_bend *bend)
@@ -71,16 +66,10 @@ A void a_note(struct world *w, struct proof_book *book, u32 nid, u64 term, u64 i
 A struct blob a_proof(struct world *w, const struct proof_book *book, u64 term)
 {
 	struct wbuf out;
-	u8 *p;
 
 	wbuf_init(&out, PROOF_MAX);
 	ck_assert_int_eq(proof_encode(book, term, &out), 0);
-	p = arena_alloc(&w->arena, out.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, out.data, out.len);
-	struct blob b = { p, out.len };
-	wbuf_fini(&out);
-	return b;
+	return w_keep(w, &out);
 }
 
 /* All these nodes acknowledged index, in its term. */

@@ -247,5 +247,5 @@ int main(void)
 	tcase_add_test(t, one_voter_proves_by_its_own);
 	tcase_add_test(t, bytes_are_strict);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

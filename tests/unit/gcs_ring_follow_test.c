@@ -310,5 +310,5 @@ int main(void)
 	tcase_add_test(t, jobs);
 	tcase_add_test(t, answers_and_gifts);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

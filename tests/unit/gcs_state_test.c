@@ -484,20 +484,6 @@ END_TEST
 
 /* --- group keys --------------------------------------------------------------------------------------- */
 
-static int unwrap(struct world *w, const struct entry *e, u32 nid, u32 role, u8 ret[CRYPTO_KEY])
-{
-	u8 wrap[CRYPTO_WRAP], info[64], seed[CRYPTO_SEED];
-	size_t n;
-	u32 keygen;
-	int rc = state_find_wrap(w->s, e, nid, role, &keygen, wrap, info, &n);
-
-	if (rc)
-		return rc;
-	w_seed2(w_keys[nid], role == ROLE_SERVER ? "server_kem" : "kem", seed);
-	ck_assert_uint_le(n, sizeof(info));
-	return crypto_unwrap(seed, info, n, wrap, ret);
-}
-
 START_TEST(group_keys_reach_members)
 {
 	struct world *w = w_three();
@@ -516,12 +502,12 @@ START_TEST(group_keys_reach_members)
 	ck_assert_uint_eq(w->res.changed, CHANGED_KEY);
 	ck_assert_uint_eq(w->s->keygen, b.keygen);
 	for (u32 nid = 1; nid <= 3; nid++) {
-		ck_assert_int_eq(unwrap(w, &e, nid, ROLE_MANAGER, got), 0);
+		ck_assert_int_eq(w_unwrap(w, &e, nid, ROLE_MANAGER, got), 0);
 		ck_assert_mem_eq(got, key, sizeof(key));
-		ck_assert_int_eq(unwrap(w, &e, nid, ROLE_SERVER, got), 0);
+		ck_assert_int_eq(w_unwrap(w, &e, nid, ROLE_SERVER, got), 0);
 		ck_assert_mem_eq(got, key, sizeof(key));
 	}
-	ck_assert_int_eq(unwrap(w, &e, 4, ROLE_MANAGER, got), -DSI_ENOENT);
+	ck_assert_int_eq(w_unwrap(w, &e, 4, ROLE_MANAGER, got), -DSI_ENOENT);
 	ck_assert_int_eq(w_put(w, ENTRY_GROUPKEY, body), -DSI_ESTALE);
 	w_free(w);
 }
@@ -542,12 +528,12 @@ START_TEST(verdict_brings_the_next_key)
 	body = w_body(w, w_verdict(w, "vera", 2), keygen, &wraps);
 	w_entry(w, &e, ENTRY_VERDICT, body.p, body.n);
 	ck_assert_int_eq(state_verify_entry(w->s, &e, &w->err), 0);
-	ck_assert_int_eq(unwrap(w, &e, 3, ROLE_MANAGER, got), 0); /* already at delivery */
-	ck_assert_int_eq(unwrap(w, &e, 2, ROLE_MANAGER, got), -DSI_ENOENT);
+	ck_assert_int_eq(w_unwrap(w, &e, 3, ROLE_MANAGER, got), 0); /* already at delivery */
+	ck_assert_int_eq(w_unwrap(w, &e, 2, ROLE_MANAGER, got), -DSI_ENOENT);
 	ck_assert_int_eq(w_apply(w, &e), 0);
 	ck_assert(w->res.changed & CHANGED_KEY);
 	ck_assert_uint_eq(w->s->keygen, keygen);
-	ck_assert_int_eq(unwrap(w, &e, 3, ROLE_MANAGER, got), 0);
+	ck_assert_int_eq(w_unwrap(w, &e, 3, ROLE_MANAGER, got), 0);
 	ck_assert_mem_eq(got, key, sizeof(key));
 	ck_assert_uint_eq(state_node(w->s, 2)->status, NODE_REVOKED);
 	w_free(w);
@@ -1108,5 +1094,5 @@ int main(void)
 	tcase_add_loop_test(r, random_histories, 0, 12);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, r);
-	return w_main(s);
+	return check_main(s);
 }
