@@ -243,6 +243,12 @@ W int w_say(struct world *w, u16 kind, const char *signer, const struct body_sch
 	return w_order(w, w_statement(w, kind, signer, schema, body));
 }
 
+/* Part of why the last one was refused. */
+W void w_expect_text(const struct world *w, const char *part)
+{
+	ck_assert_msg(strstr(w->err.text, part) != NULL, "\"%s\" not in \"%s\"", part, w->err.text);
+}
+
 /* --- what people say ---------------------------------------------------------------------------------- */
 
 W struct blob w_node_op(struct world *w, u16 kind, const char *signer, u32 nid)
@@ -412,6 +418,14 @@ W int w_unwrap(struct world *w, const struct entry *e, u32 nid, enum msg_role ro
 	return crypto_unwrap(seed, info, n, wrap, ret);
 }
 
+/* The server goes back from version `of`, unconfirmed in time. */
+W int w_go_back(struct world *w, u64 of)
+{
+	struct body_e_policy b = { .back_of = of };
+
+	return w_put(w, ENTRY_POLICY, w_blob(w, &schema_e_policy, &b));
+}
+
 /* --- reform ------------------------------------------------------------------------------------------- */
 
 W void w_le32(u8 *p, u32 v)
@@ -537,6 +551,8 @@ W struct world *w_new(void)
 	return w;
 }
 
+W const u32 w_all3[] = { 1, 2, 3 };
+
 /* n1 voter and server, n2 and n3 too: the demo's shape, with one server more. */
 W struct world *w_three(void)
 {
@@ -552,6 +568,12 @@ W void w_free(struct world *w)
 	state_free(w->s);
 	arena_fini(&w->arena);
 	free(w);
+}
+
+W void w_save(const struct state *s, struct wbuf *b)
+{
+	wbuf_init(b, 8 << 20);
+	ck_assert_int_eq(state_save(s, b), 0);
 }
 
 W void w_digest(const struct state *s, u8 ret[CRYPTO_HASH])
