@@ -296,6 +296,55 @@ START_TEST(answers_and_gifts)
 }
 END_TEST
 
+/* --- what survives -------------------------------------------------------------------------------------------- */
+
+START_TEST(mark_round_trip)
+{
+	const struct ring_mark m = { .key_index = 50, .index = 52, .before = 3, .stage = RING_WRITTEN, .generation = 2 };
+	struct ring_mark got = { 0 };
+	u8 p[RING_MARK_SIZE];
+
+	ring_mark_encode(&m, p);
+	for (size_t n = 0; n < sizeof(p); n++)
+		ck_assert(n == RING_MARK_SIZE_1 || ring_mark_decode(&got, p, n) == -DSI_EPARSE);
+	ck_assert_uint_eq(got.index, 0);
+	ck_assert_int_eq(ring_mark_decode(&got, p, sizeof(p)), 0);
+	ck_assert(got.key_index == 50 && got.index == 52 && got.before == 3 && got.stage == RING_WRITTEN && got.generation == 2);
+	/* the format before: taken for the log's own generation */
+	ck_assert_int_eq(ring_mark_decode(&got, p, RING_MARK_SIZE_1), 0);
+	ck_assert(!ring_mark_reformed(&got, 40, 2, false));
+	ring_mark_joined(&got, 2);
+	ck_assert(got.key_index == 50 && got.index == 52 && got.generation == 2);
+	ck_assert(ring_mark_reformed(&got, 40, 3, false)); /* from then on it knows */
+	ck_assert_uint_eq(got.key_index, 39);
+}
+END_TEST
+
+/* A verdict at 50 rekeyed the ring; a reform on 39 gives it up, and dsid dies before it says so in the mark. */
+START_TEST(mark_of_before_the_reform)
+{
+	const struct ring_mark at50 = { .key_index = 50, .index = 52, .stage = RING_IN_FORCE, .generation = 1 };
+	struct ring_mark live = at50, dead = at50;
+
+	ck_assert(ring_mark_reformed(&live, 40, 2, true));
+	ck_assert(ring_mark_reformed(&dead, 40, 2, false)); /* at the next start: the same */
+	ck_assert_mem_eq(&live, &dead, sizeof(live));
+	ck_assert(live.key_index == 39 && live.index == 39); /* a verdict at 41 is newer */
+	live.key_index = live.index = 41;
+	ck_assert(!ring_mark_reformed(&live, 40, 2, false)); /* and every later start leaves its key alone */
+	ring_mark_joined(&live, 2);
+	ck_assert(live.key_index == 41 && live.index == 41);
+	/* a start that did not replay the reform */
+	dead = at50;
+	ring_mark_joined(&dead, 2);
+	ck_assert(!dead.key_index && !dead.index && dead.generation == 2);
+	/* what the reform kept is kept */
+	dead = at50;
+	ck_assert(ring_mark_reformed(&dead, 60, 2, false));
+	ck_assert(dead.key_index == 50 && dead.index == 52);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("gcs_ring_follow");
@@ -309,6 +358,8 @@ int main(void)
 	tcase_add_test(t, turns);
 	tcase_add_test(t, jobs);
 	tcase_add_test(t, answers_and_gifts);
+	tcase_add_test(t, mark_round_trip);
+	tcase_add_test(t, mark_of_before_the_reform);
 	suite_add_tcase(s, t);
 	return check_main(s);
 }
