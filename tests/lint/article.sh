@@ -50,9 +50,40 @@ shown() {
 }
 rule "what is done or thin names a test, what is not yet names none" < <(words shown)
 
-# --- what tests/article.sh makes of a run: one that never was, with each way a named test can end
+[[ -z ${ARTICLE_MADE:-} ]] || done_testing
+
+# --- the rules themselves: a sound table, and with one fault each
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
+cat >"$made/sound.md" <<'MADE'
+| A1 | r | t | `lib` | `lint/spdx.sh` | done |
+| A2 | r | t | `lib`, *lib/x* | `unit/lib_err_test: null_is_allowed`<br>`fuzz/fuzz_body` | thin: x |
+| A3 | r | t | *lib/y* | — | not yet |
+| C1 | r | t | `lib` | `demo: cluster_made`<br>`netns/20-cpg.sh: one stream` | done |
+MADE
+broken() { # what the rules say of a table
+	ARTICLE=$1 ARTICLE_MADE=1 tests/lint/article.sh | sed -n 's/^not ok \(.*\) (status.*/\1/p'
+}
+assert_eq "" "$(broken "$made/sound.md")" "a sound table has no fault"
+while IFS=$'\t' read -r edit want; do
+	sed "$edit" "$made/sound.md" >"$made/faulty.md"
+	assert_eq "$want" "$(broken "$made/faulty.md")" "found: $edit"
+done <<'FAULTS'
+s/A2/A1/	ids are unique and in order
+2{h;d};3G	ids are unique and in order
+s/thin: x |/thin: x | more |/	every row has every column, and a word for how far it goes
+s/thin: x/nearly/	every row has every column, and a word for how far it goes
+s/`lib`, /`lib`, `lib\/none.c`, /	every named place is there, and no place to come is there already
+s/lib\/y/lib\/err.c/	every named place is there, and no place to come is there already
+s/null_is_allowed/null_is_not/	every named test is in the tree
+s/lint\/spdx/lint\/none/	every named test is in the tree
+s/cluster_made/cluster_unmade/	every named test is in the tree
+s/one stream/no stream at all/	every named test is in the tree
+s/ `lint.*sh`/ —/	what is done or thin names a test, what is not yet names none
+s/| — |/| `lint\/spdx.sh` |/	what is done or thin names a test, what is not yet names none
+FAULTS
+
+# --- what tests/article.sh makes of a run: one that never was, with each way a named test can end
 cat >"$made/article.md" <<'MADE'
 | A1 | r | t | `lib` | `unit/x: passed` | done |
 | A2 | r | t | `lib` | `unit/x: passed`<br>`unit/x: failed` | done |
