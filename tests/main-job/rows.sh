@@ -215,9 +215,15 @@ server_power_cut() {
 	measured "$(grep -o 'would leave.*' "$JOB_LOG/revoke" | head -n 1)"
 }
 
+# It boots while the next row runs: the machine has two processors.
+node_starts() {
+	lab start n2 >"$JOB_LOG/start" 2>&1 &
+	NODE_STARTS=$!
+}
+
 node_comes_back() {
 	row "5 the node is started again and catches up"
-	check "n2 starts" lab start n2
+	check "n2 starts" wait "$NODE_STARTS"
 	check_until 60 "n2 answers" on n2 true
 	check "services start" service_start n2 dsid dsi-ss
 	check_until 120 "three of three voters" voters_are n3 3
@@ -233,11 +239,13 @@ manager_killed() {
 	row "6 kill -9 of dsid on n3: its kernel goes on refusing, dsid comes back"
 	check "dsid is killed" on n3 sh -c 'systemctl kill -s KILL dsid; true'
 	check "n3's kernel goes on refusing" direct_unanswered
-	check_until 90 "dsid is back, three of three voters" voters_are n3 3
-	check_until 60 "it enforces the newest policy" ask n3 '.policy.enforced == 3' status
+	check_until 90 "dsid is back, two of three voters present, as before" two_present n3
+	check_until 60 "it enforces the newest policy" ask n3 '.policy.enforced == 2' status
 	check "its pins were re-adopted" on n3 sh -c 'journalctl -u dsid --no-pager | grep -q re-adopted'
 	check "nginx (n1) -> redis (n3) still works" proxy_ping
 }
+
+two_present() { ask "$1" '.view.live and .view.voters == 3 and .view.voters_present == 2' status >/dev/null; }
 
 # A fourth member on paper, with an address of n1's: three voters cannot throw one of themselves out while another
 # is away, and this verdict needs neither of them.
