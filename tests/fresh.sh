@@ -37,6 +37,7 @@ unshare --mount --pid --fork --kill-child sh -euc '
 	root=$1
 	shift
 	mount --make-rprivate /
+	mount --bind "$root" "$root" # a root that is no mount point could make no namespaces of its own
 	mount -t proc proc "$root/proc"
 	mount --rbind /sys "$root/sys"
 	mount --rbind /dev "$root/dev"

@@ -283,7 +283,7 @@ START_TEST(answers_of_strangers_are_not_believed)
 	int pid;
 
 	if (geteuid()) {
-		printf("SKIP: needs root to be a stranger\n");
+		printf("SKIP: answers_of_strangers_are_not_believed: needs root to be a stranger\n");
 		return;
 	}
 	ck_assert_int_eq(pipe(squatter_ready), 0);

@@ -117,6 +117,7 @@ int main(void)
 			continue;
 		scenario = scenarios[i].name;
 		scenarios[i].fn();
+		printf("ok %s\n", scenario);
 		n++;
 	}
 	printf("%u scenarios\n", n);

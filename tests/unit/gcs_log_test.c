@@ -328,7 +328,7 @@ START_TEST(full_disk_leaves_nothing_half_done)
 	int fd;
 
 	if (mount("none", dir, "tmpfs", 0, "size=8m")) {
-		printf("SKIP full_disk_leaves_nothing_half_done: needs to mount a tmpfs: %s\n", strerror(errno));
+		printf("SKIP: full_disk_leaves_nothing_half_done: needs to mount a tmpfs: %s\n", strerror(errno));
 		return;
 	}
 	snprintf(path, sizeof(path), "%s/ballast", dir);

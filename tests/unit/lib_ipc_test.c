@@ -242,7 +242,7 @@ static int as_nobody(void)
 START_TEST(rights_by_column)
 {
 	if (geteuid()) {
-		printf("SKIP: needs root to become another user\n");
+		printf("SKIP: rights_by_column: needs root to become another user\n");
 		return;
 	}
 	setup();
@@ -272,7 +272,7 @@ START_TEST(server_that_is_not_root)
 	int pid, status;
 
 	if (geteuid()) {
-		printf("SKIP: needs root to become another user\n");
+		printf("SKIP: server_that_is_not_root: needs root to become another user\n");
 		return;
 	}
 	pid = fork();
