@@ -70,7 +70,7 @@ struct ring_mark {
 };
 enum { RING_MARK_SIZE = 8 + 8 + 4 + 1 + 4, RING_MARK_SIZE_1 = RING_MARK_SIZE - 4 /* without the generation; read, not written */ };
 void ring_mark_encode(const struct ring_mark *m, u8 ret[RING_MARK_SIZE]);
-/* 0; -DSI_EPARSE, *ret untouched. A stage between two files counts as in force. */
+/* 0; -DSI_EPARSE, *ret untouched. Any stage but RING_WRITTEN is read as RING_IN_FORCE. */
 int ring_mark_decode(struct ring_mark *ret, const u8 *p, size_t n) DSI_MUST_CHECK;
 /* A REFORM is applied, live or in the replay at start: nothing that was given up with the old log may make a verdict of
  * the new one look older than the ring's key. False: the mark knows this generation already, and is as it was. */

@@ -98,7 +98,7 @@ dnf_tpl() {
 	for place in ${TPL_INCLUDE:-/usr/include /usr/local/include}; do
 		[ ! -e "$place/tpl.h" ] || return 0
 	done
-	die 1 "libtpl is not here (tpl.h) and no dnf repository has it: build version 1.6.1 from source (./configure &&" \
+	die 1 "libtpl is not here (tpl.h), and Fedora is not known to package it: build version 1.6.1 from source (./configure &&" \
 		"make && make install, then ldconfig); the rest is there"
 }
 
