@@ -104,7 +104,7 @@ static const struct {
 
 int main(void)
 {
-	const char *seeds = getenv("SEEDS"), *seed = getenv("SEED"), *only = getenv("ONLY");
+	const char *seeds = getenv("SEEDS"), *seed = getenv("SEED"), *only = getenv("SCENARIO");
 	u32 n = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -121,5 +121,7 @@ int main(void)
 		n++;
 	}
 	printf("%u scenarios\n", n);
+	if (!n)
+		return 1;
 	return only ? 0 : churn_all(seeds ? strtoull(seeds, NULL, 0) : 2000);
 }
