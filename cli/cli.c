@@ -274,10 +274,29 @@ static bool answer_early(struct cli *c, int argc, char **argv, int *ret_status)
 	return false;
 }
 
+/*
+ * The form of an error that comes before the options are understood, an unknown command's too; check_common()
+ * has the last word. The last one counts, as in cli_opt().
+ */
+static enum cli_format format_wanted(int argc, char **argv)
+{
+	static const char name[] = "--output-as";
+	const size_t n = sizeof(name) - 1;
+	const char *as = NULL;
+
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strncmp(argv[i], name, n) && argv[i][n] == '=')
+			as = argv[i] + n + 1;
+		else if (!strcmp(argv[i], name) && i + 1 < argc)
+			as = argv[++i];
+	return as && !strcmp(as, "json") ? CLI_JSON : CLI_TEXT;
+}
+
 static int run(struct cli *c, int argc, char **argv, struct err *e)
 {
 	int next, r;
 
+	c->format = format_wanted(argc, argv);
 	r = find_command(c, argc, argv, &next, e);
 	if (r < 0)
 		return r;
@@ -294,14 +313,27 @@ static int run(struct cli *c, int argc, char **argv, struct err *e)
 	return r < 0 ? r : c->cmd->run(c, e);
 }
 
+static json_t *error_document(const struct err *e, const char *text)
+{
+	return json_pack("{s:{s:i, s:s, s:s}}", "error", "code", e->code, "name", err_name(e->code), "text", text);
+}
+
 static void show_error(struct cli *c, const struct err *e)
 {
+	char plain[sizeof(e->text)];
 	json_t *doc;
 
 	fprintf(c->log, "dsi-admin%s%s: %s\n", c->cmd ? " " : "", c->cmd ? c->cmd->name : "", e->text);
 	if (c->format != CLI_JSON)
 		return;
-	doc = json_pack("{s:{s:i, s:s, s:s}}", "error", "code", e->code, "name", err_name(e->code), "text", e->text);
+	doc = error_document(e, e->text);
+	if (!doc) { /* the text repeats bytes of an argument that are no UTF-8, or was cut within a letter */
+		memcpy(plain, e->text, sizeof(plain));
+		for (char *p = plain; *p; p++)
+			if ((unsigned char)*p >= 0x80)
+				*p = '?';
+		doc = error_document(e, plain);
+	}
 	if (doc)
 		cli_show(c, doc, NULL);
 }

@@ -91,8 +91,8 @@ static int get_piece(struct cli *c, const char *digest, size_t offset, u8 **ret,
 	json_int_t size;
 	int r;
 
-	r = client_call_any(c, false, "blob-get", json_pack("{s:s, s:I}", "digest", digest, "offset", (json_int_t)offset),
-			    &data, e);
+	r = client_call(c, CTL_DSID, "blob-get", json_pack("{s:s, s:I}", "digest", digest, "offset", (json_int_t)offset),
+			CLIENT_TIMEOUT_MS, &data, e);
 	if (r < 0)
 		return r;
 	size = json_integer_value(json_object_get(data, "size"));

@@ -22,7 +22,7 @@ enum {
 	TICK_MS = 1000, BUSY_MS = 50, READ_MS = 250,
 	AGAIN_MS = 5000, AGAIN_MAX_MS = 300000,                 /* after a failure */
 	SILENT_MS = 8000, ASK_MIN_MS = 4000, ASK_MAX_MS = 60000, ASK_TIMEOUT_MS = 5000,
-	ASKED_MAX = 16, SAVED = 8 + 8 + 4 + 1,
+	ASKED_MAX = 16,
 };
 #define META_RING "ring"
 static const char key_info[] = "dsi-ring-key";
@@ -39,10 +39,7 @@ struct ring_side {
 	bool dirty;            /* the log may want something else of the files */
 	bool reload_due;
 	enum ring_job_kind job; /* under way; 0 none */
-	/* saved: what the files follow */
-	u64 key_index, index;
-	u32 before;            /* nodes in the list that corosync has read */
-	enum ring_stage stage;
+	struct ring_mark mark; /* saved */
 	u32 after;             /* nodes in the file */
 	u64 since;             /* boottime of the change */
 	u64 again_at, again_pause; /* boottime of the next try after a failure */
@@ -81,38 +78,27 @@ static const struct state *state_of(const struct ring_side *s)
 
 static void save(struct ring_side *s)
 {
-	u8 p[SAVED];
-	struct wbuf w;
+	u8 p[RING_MARK_SIZE];
 
-	wbuf_fixed(&w, p, sizeof(p));
-	wbuf_u64(&w, s->key_index);
-	wbuf_u64(&w, s->index);
-	wbuf_u32(&w, s->before);
-	wbuf_u8(&w, (u8)s->stage);
-	log_meta_set(replica_log(s->g->replica), META_RING, p, w.len);
+	ring_mark_encode(&s->mark, p);
+	log_meta_set(replica_log(s->g->replica), META_RING, p, sizeof(p));
 }
 
 static void restore(struct ring_side *s)
 {
-	u8 p[SAVED];
+	u8 p[RING_MARK_SIZE];
 	size_t n = 0;
-	struct rbuf r;
 
-	if (log_meta_get(replica_log(s->g->replica), META_RING, p, sizeof(p), &n) || n != sizeof(p))
+	if (log_meta_get(replica_log(s->g->replica), META_RING, p, sizeof(p), &n) || ring_mark_decode(&s->mark, p, n))
 		return;
-	rbuf_init(&r, p, n);
-	s->key_index = rbuf_u64(&r);
-	s->index = rbuf_u64(&r);
-	s->before = rbuf_u32(&r);
-	s->stage = rbuf_u8(&r) == RING_WRITTEN ? RING_WRITTEN : RING_IN_FORCE;
 	s->since = loop_boottime();
 }
 
 static void say(struct ring_side *s)
 {
-	struct body_ring m = { .index = s->index, .stage = s->stage, .nodes = s->after };
+	struct body_ring m = { .index = s->mark.index, .stage = s->mark.stage, .nodes = s->after };
 
-	if (s->joined && s->stage != RING_SAID_NOTHING)
+	if (s->joined && s->mark.stage != RING_SAID_NOTHING)
 		replica_send(s->g->replica, MSG_RING, GCS_NORMAL, &m);
 }
 
@@ -154,7 +140,7 @@ void ring_verdict_key(struct ring_side *s, const struct entry *e, const u8 key[C
 	u8 info[sizeof(key_info) - 1 + 8];
 	struct wbuf w;
 
-	if (e->index <= s->key_index || !expels(state_of(s), e->index))
+	if (e->index <= s->mark.key_index || !expels(state_of(s), e->index))
 		return;
 	s->key = secret_free(s->key);
 	s->key = secret_new(LIM_RING_KEY_MIN);
@@ -170,13 +156,13 @@ void ring_verdict_key(struct ring_side *s, const struct entry *e, const u8 key[C
 		s->key_of = e->index;
 }
 
-/* A verdict that the reform gave up made this key: a later one of the new generation must not look older than it. */
-static void key_reformed(struct ring_side *s, u64 index)
+/* Also in the replay at start: dsid may have died between the reform and the mark. */
+static void key_reformed(struct ring_side *s, const struct entry *e, bool live)
 {
-	if (s->key && s->key_of >= index)
+	if (!ring_mark_reformed(&s->mark, e->index, e->generation, live))
+		return;
+	if (s->key && s->key_of >= e->index)
 		s->key = secret_free(s->key);
-	s->key_index = MIN(s->key_index, index - 1);
-	s->index = MIN(s->index, index - 1);
 	save(s);
 }
 
@@ -231,7 +217,7 @@ static void key_of_before_us(struct ring_side *s)
 	const struct state_node *own = state_node(state_of(s), replica_nid(s->g->replica));
 
 	if (own && own->enrolled_at > s->want->key_index)
-		s->key_index = MAX(s->key_index, s->want->key_index);
+		s->mark.key_index = MAX(s->mark.key_index, s->want->key_index);
 }
 
 /* Without its key nobody is taken off: key and node list change in one reload, never one alone. */
@@ -249,13 +235,13 @@ static void start_follow(struct ring_side *s)
 
 	if (!state_nid_live(state_of(s), replica_nid(s->g->replica))) {
 		s->dirty = false; /* revoked ourselves: the ring is the others' matter */
-		s->stage = RING_SAID_NOTHING;
+		s->mark.stage = RING_SAID_NOTHING;
 		return;
 	}
 	ring_want(state_of(s), replica_nid(s->g->replica), want);
 	key_of_before_us(s);
-	s->sent_key = want->key_index > s->key_index && have_key(s);
-	if (want->key_index > s->key_index && !s->sent_key) {
+	s->sent_key = want->key_index > s->mark.key_index && have_key(s);
+	if (want->key_index > s->mark.key_index && !s->sent_key) {
 		spare_all(want);
 		tell(s, "a node is revoked and stays on the ring",
 		     "its verdict brought no key this node can open. On one node corosync-keygen, its key to all others "
@@ -268,12 +254,12 @@ static void start_follow(struct ring_side *s)
 	j.index = want->index;
 	j.member = want->member;
 	j.n_member = want->n;
-	s->stage_before = s->stage;
+	s->stage_before = s->mark.stage;
 	s->dirty = !want->n || !job_start(s, &j);
-	if (!s->dirty && want->index > s->index) { /* should we die before the answer: not yet read by corosync */
-		s->stage = RING_WRITTEN;
+	if (!s->dirty && want->index > s->mark.index) { /* should we die before the answer: not yet read by corosync */
+		s->mark.stage = RING_WRITTEN;
 		save(s);
-		s->stage = s->stage_before;
+		s->mark.stage = s->stage_before;
 	}
 }
 
@@ -313,14 +299,14 @@ static bool may_have(const struct ring_side *s, u32 nid)
 /* What is on disk is what the newest verdict wants. */
 static bool fit_to_give(const struct ring_side *s)
 {
-	return s->joined && (s->stage == RING_WRITTEN || s->stage == RING_IN_FORCE) && !s->dirty &&
-	       s->key_index >= s->want->key_index;
+	return s->joined && (s->mark.stage == RING_WRITTEN || s->mark.stage == RING_IN_FORCE) && !s->dirty &&
+	       s->mark.key_index >= s->want->key_index;
 }
 
 static void on_read(struct ring_side *s, const struct ring_answer *a)
 {
-	struct ring_gift g = { .index = s->index,
-			       .key_index = s->key_index,
+	struct ring_gift g = { .index = s->mark.index,
+			       .key_index = s->mark.key_index,
 			       .conf = a->conf,
 			       .conf_len = a->conf_len,
 			       .key = a->key,
@@ -360,7 +346,7 @@ static void note_on(struct ring_side *s, const struct ring_answer *a)
 
 static void written(struct ring_side *s)
 {
-	s->stage = RING_WRITTEN;
+	s->mark.stage = RING_WRITTEN;
 	s->since = loop_boottime();
 	s->came_back = false;
 }
@@ -376,28 +362,28 @@ static void on_follow(struct ring_side *s, const struct ring_answer *a)
 	s->absent = false;
 	if (a->code) {
 		failed(s, "its files do not follow the log", a->text);
-		s->stage = RING_FAILED;
+		s->mark.stage = RING_FAILED;
 		s->dirty = true;
 		say(s);
 		return;
 	}
 	note_on(s, a);
 	s->after = a->after;
-	if (s->stage != RING_WRITTEN || !s->before) /* several changes before one reload count from the first */
-		s->before = a->before;
+	if (s->mark.stage != RING_WRITTEN || !s->mark.before) /* several changes before one reload count from the first */
+		s->mark.before = a->before;
 	if (a->flags & RING_CHANGED) {
 		written(s);
 		log_notice("ring: files follow entry %llu: %u nodes%s; waiting for the reload",
 			   (unsigned long long)s->want->index, a->after, s->sent_key ? ", new key" : "");
-	} else if (s->stage != RING_WRITTEN)
-		s->stage = RING_IN_FORCE;
-	s->index = s->want->index;
+	} else if (s->mark.stage != RING_WRITTEN)
+		s->mark.stage = RING_IN_FORCE;
+	s->mark.index = s->want->index;
 	if (s->sent_key) {
-		s->key_index = s->want->key_index;
-		if (s->key_of == s->key_index) /* a later verdict may have brought the next meanwhile */
+		s->mark.key_index = s->want->key_index;
+		if (s->key_of == s->mark.key_index) /* a later verdict may have brought the next meanwhile */
 			s->key = secret_free(s->key);
 	}
-	if (s->key_index >= s->want->key_index)
+	if (s->mark.key_index >= s->want->key_index)
 		fine(s);
 	save(s);
 	say(s);
@@ -411,13 +397,13 @@ static void on_take(struct ring_side *s, const struct ring_answer *a)
 		return;
 	}
 	fine(s);
-	s->index = s->gift_index;
-	s->key_index = MAX(s->key_index, s->gift_key);
+	s->mark.index = s->gift_index;
+	s->mark.key_index = MAX(s->mark.key_index, s->gift_key);
 	if (a->flags & RING_CHANGED)
 		log_notice("ring: node list (%u nodes) and key taken from a member over the direct leg", a->after);
 	s->after = a->after;
-	s->before = a->after;
-	s->stage = RING_WRITTEN;
+	s->mark.before = a->after;
+	s->mark.stage = RING_WRITTEN;
 	s->since = loop_boottime();
 	s->reload_due = s->dirty = true;
 	save(s);
@@ -431,9 +417,9 @@ static void on_reload(struct ring_side *s, const struct ring_answer *a)
 	}
 	log_notice("ring: reloaded, %u nodes", s->after);
 	fine(s);
-	if (s->stage == RING_WRITTEN)
-		s->stage = RING_IN_FORCE;
-	s->before = s->after;
+	if (s->mark.stage == RING_WRITTEN)
+		s->mark.stage = RING_IN_FORCE;
+	s->mark.before = s->after;
 	save(s);
 	say(s);
 }
@@ -487,15 +473,15 @@ void ring_message(struct ring_side *s, u32 nid, const struct body_ring *m)
 	w->index = m->index;
 	w->stage = m->stage <= RING_FAILED ? m->stage : RING_SAID_NOTHING;
 	if (nid == replica_nid(s->g->replica)) {
-		s->came_back |= m->stage == RING_WRITTEN && m->index == s->index;
+		s->came_back |= m->stage == RING_WRITTEN && m->index == s->mark.index;
 		return;
 	}
-	if (s->stage != RING_WRITTEN || !s->came_back || w->stage != RING_IN_FORCE || w->index < s->index ||
+	if (s->mark.stage != RING_WRITTEN || !s->came_back || w->stage != RING_IN_FORCE || w->index < s->mark.index ||
 	    was.stage != RING_WRITTEN || was.index != w->index)
 		return;
 	log_notice("ring: reloaded by %s, %u nodes", engine_node_name(s->g, nid), s->after);
-	s->stage = RING_IN_FORCE;
-	s->before = s->after;
+	s->mark.stage = RING_IN_FORCE;
+	s->mark.before = s->after;
 	save(s);
 	say(s);
 }
@@ -511,12 +497,12 @@ static void take_turn(struct ring_side *s, const struct order_status *o)
 		u32 nid = st->node[i].nid;
 
 		if (nid == self)
-			words[n++] = (struct ring_word){ .nid = nid, .index = s->index, .stage = s->stage };
+			words[n++] = (struct ring_word){ .nid = nid, .index = s->mark.index, .stage = s->mark.stage };
 		else if (st->node[i].status == NODE_BOUND && !replica_suspended(s->g->replica, nid) &&
 			 census_present(o, nid))
 			words[n++] = *word_of(s, nid);
 	}
-	switch (ring_turn(words, n, self, s->index, MIN(s->before, s->after), waited)) {
+	switch (ring_turn(words, n, self, s->mark.index, MIN(s->mark.before, s->after), waited)) {
 	case RING_RELOAD:
 		s->reload_due = true;
 		step(s);
@@ -550,7 +536,7 @@ static void on_gift(void *ctx, int code, const struct direct_peer *peer, const u
 	struct order_status o;
 
 	s->asking = false;
-	if (code || ring_gift_decode(&g, p, n) || g.index < s->index || g.key_index < s->key_index || s->take.len) {
+	if (code || ring_gift_decode(&g, p, n) || g.index < s->mark.index || g.key_index < s->mark.key_index || s->take.len) {
 		replica_status(s->g->replica, &o);
 		ask_next(s, &o);
 		return;
@@ -617,7 +603,7 @@ static void on_tick(void *ctx)
 	loop_timer_set(s->timer, TICK_MS * MS);
 	replica_status(s->g->replica, &o);
 	watch_silence(s, &o);
-	if (s->stage == RING_WRITTEN && !s->job && !s->dirty && loop_boottime() >= s->again_at)
+	if (s->mark.stage == RING_WRITTEN && !s->job && !s->dirty && loop_boottime() >= s->again_at)
 		take_turn(s, &o);
 	step(s);
 }
@@ -629,8 +615,8 @@ void ring_applied(struct ring_side *s, const struct entry *e, bool live)
 	if (e->type != ENTRY_VERDICT && e->type != ENTRY_ENROL && e->type != ENTRY_WITHDRAW && e->type != ENTRY_REMOVE &&
 	    e->type != ENTRY_REFORM)
 		return;
-	if (e->type == ENTRY_REFORM && live)
-		key_reformed(s, e->index);
+	if (e->type == ENTRY_REFORM)
+		key_reformed(s, e, live);
 	s->dirty = true;
 	s->again_at = s->again_pause = 0;
 	if (live)
@@ -648,6 +634,7 @@ void ring_joined(struct ring_side *s)
 {
 	if (s->g->conf.backend != CONF_COROSYNC)
 		return;
+	ring_mark_joined(&s->mark, state_of(s)->generation);
 	s->joined = s->dirty = true;
 	loop_timer_set(s->timer, TICK_MS * MS);
 	step(s);

@@ -248,3 +248,52 @@ enum ring_turn ring_turn(const struct ring_word *words, u32 n, u32 self, u64 ind
 		return RING_TOO_FEW;
 	return waited_ns >= (before_us + (n_ready < n)) * RING_LATE_NS ? RING_RELOAD : RING_WAIT;
 }
+
+/* --- what survives ------------------------------------------------------------------------------------------ */
+
+void ring_mark_encode(const struct ring_mark *m, u8 ret[RING_MARK_SIZE])
+{
+	struct wbuf w;
+
+	wbuf_fixed(&w, ret, RING_MARK_SIZE);
+	wbuf_u64(&w, m->key_index);
+	wbuf_u64(&w, m->index);
+	wbuf_u32(&w, m->before);
+	wbuf_u8(&w, (u8)m->stage);
+	wbuf_u32(&w, m->generation);
+	assert(wbuf_ok(&w) && w.len == RING_MARK_SIZE);
+}
+
+int ring_mark_decode(struct ring_mark *ret, const u8 *p, size_t n)
+{
+	struct ring_mark m;
+	struct rbuf r;
+
+	if (n != RING_MARK_SIZE && n != RING_MARK_SIZE_1)
+		return -DSI_EPARSE;
+	rbuf_init(&r, p, n);
+	m.key_index = rbuf_u64(&r);
+	m.index = rbuf_u64(&r);
+	m.before = rbuf_u32(&r);
+	m.stage = rbuf_u8(&r) == RING_WRITTEN ? RING_WRITTEN : RING_IN_FORCE;
+	m.generation = n == RING_MARK_SIZE ? rbuf_u32(&r) : UINT32_MAX;
+	*ret = m;
+	return 0;
+}
+
+bool ring_mark_reformed(struct ring_mark *m, u64 index, u32 generation, bool live)
+{
+	if (!live && generation <= m->generation)
+		return false;
+	m->key_index = MIN(m->key_index, index - 1);
+	m->index = MIN(m->index, index - 1);
+	m->generation = generation;
+	return true;
+}
+
+void ring_mark_joined(struct ring_mark *m, u32 generation)
+{
+	if (m->generation < generation)
+		m->key_index = m->index = 0;
+	m->generation = generation;
+}

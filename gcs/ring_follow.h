@@ -61,4 +61,21 @@ enum ring_turn { RING_WAIT, RING_RELOAD, RING_TOO_FEW };
 #define RING_LATE_NS (5ull * 1000000000)
 enum ring_turn ring_turn(const struct ring_word *words, u32 n, u32 self, u64 index, u32 need, u64 waited_ns);
 
+/* What a node remembers of its files over a restart. Its numbers are places in the log of one generation. */
+struct ring_mark {
+	u64 key_index, index; /* of the entries that key and node list follow, as in ring_want */
+	u32 before;           /* nodes in the list that corosync has read */
+	enum ring_stage stage;
+	u32 generation;       /* UINT32_MAX: of a format that did not say; the one that the log has at start */
+};
+enum { RING_MARK_SIZE = 8 + 8 + 4 + 1 + 4, RING_MARK_SIZE_1 = RING_MARK_SIZE - 4 /* without the generation; read, not written */ };
+void ring_mark_encode(const struct ring_mark *m, u8 ret[RING_MARK_SIZE]);
+/* 0; -DSI_EPARSE, *ret untouched. Any stage but RING_WRITTEN is read as RING_IN_FORCE. */
+int ring_mark_decode(struct ring_mark *ret, const u8 *p, size_t n) DSI_MUST_CHECK;
+/* A REFORM is applied, live or in the replay at start: nothing that was given up with the old log may make a verdict of
+ * the new one look older than the ring's key. False: the mark knows this generation already, and is as it was. */
+bool ring_mark_reformed(struct ring_mark *m, u64 index, u32 generation, bool live);
+/* The replay is over. A mark of an earlier generation whose REFORM it did not show says nothing any more. */
+void ring_mark_joined(struct ring_mark *m, u32 generation);
+
 #endif

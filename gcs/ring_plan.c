@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * corosync.conf, line by line. Core.
+ * corosync.conf read, and written with a change. Core.
  *
  * Must never: change a line that it was not asked to; write a file that ring_plan_read() refuses.
  */
@@ -9,146 +9,22 @@
 #include <string.h>
 
 #include "gcs/ring_plan.h"
-
-enum { DEPTH = 4, WORD = 32 };
-
-enum line_kind { LINE_OTHER, LINE_OPEN, LINE_CLOSE, LINE_KEY };
-
-struct line {
-	enum line_kind kind;
-	const char *p;    /* the whole line, without its newline */
-	size_t n;
-	u32 number;
-	char key[WORD];   /* section name or key */
-	const char *value;
-	size_t value_len;
-};
-
-struct reader {
-	const char *name, *text;
-	size_t n, at;
-	u32 number;
-	char path[DEPTH][WORD];
-	u32 depth;
-	struct line line;
-	struct err *e;
-};
-
-/* --- lines -------------------------------------------------------------------------------------------- */
-
-static int bad(struct reader *r, size_t column, const char *what)
-{
-	return err_set(r->e, -DSI_EPARSE, "%s: line %u, column %zu: %s", r->name, r->number, column + 1, what);
-}
-
-static bool blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static bool word_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
-}
-
-static int line_characters(struct reader *r)
-{
-	for (size_t i = 0; i < r->line.n; i++)
-		if ((u8)r->line.p[i] < ' ' && r->line.p[i] != '\t')
-			return bad(r, i, "a control character");
-	return 0;
-}
-
-/* [from, to): the line without blanks at its ends. */
-static int line_classify(struct reader *r, size_t from, size_t to)
-{
-	struct line *l = &r->line;
-	size_t i = from;
-
-	if (from == to || l->p[from] == '#')
-		return 0;
-	if (l->p[from] == '}') {
-		l->kind = LINE_CLOSE;
-		return from + 1 == to ? 0 : bad(r, from + 1, "nothing may follow '}'");
-	}
-	while (i < to && word_char(l->p[i]))
-		i++;
-	if (i == from || i - from >= WORD)
-		return bad(r, from, "neither \"name {\", \"key: value\", \"}\" nor a comment");
-	memcpy(l->key, l->p + from, i - from);
-	while (i < to && blank(l->p[i]))
-		i++;
-	if (i == to || (l->p[i] != '{' && l->p[i] != ':'))
-		return bad(r, i, "'{' or ':' must follow the name");
-	l->kind = l->p[i] == '{' ? LINE_OPEN : LINE_KEY;
-	for (i++; i < to && blank(l->p[i]); i++)
-		;
-	if (l->kind == LINE_OPEN)
-		return i == to ? 0 : bad(r, i, "nothing may follow '{'");
-	l->value = l->p + i;
-	l->value_len = to - i;
-	if (i == to)
-		return bad(r, i, "the value is missing");
-	for (; i < to; i++) /* corosync looks for these first, wherever they stand */
-		if (l->p[i] == '{' || l->p[i] == '}')
-			return bad(r, i, "braces have no place in a value");
-	return 0;
-}
-
-/* 1: r->line is the next; 0: end; negative: refused. Opens and closes r->path. */
-static int next_line(struct reader *r)
-{
-	const char *end;
-	size_t from = 0, to;
-	int rc;
-
-	if (r->at >= r->n)
-		return r->depth ? bad(r, 0, "a section is not closed") : 0;
-	end = memchr(r->text + r->at, '\n', r->n - r->at);
-	r->line = (struct line){ .p = r->text + r->at, .n = end ? (size_t)(end - r->text) - r->at : r->n - r->at,
-				 .number = ++r->number };
-	r->at += r->line.n + 1;
-	rc = line_characters(r);
-	if (rc)
-		return rc;
-	for (to = r->line.n; from < to && blank(r->line.p[from]); from++)
-		;
-	while (to > from && blank(r->line.p[to - 1]))
-		to--;
-	rc = line_classify(r, from, to);
-	if (rc)
-		return rc;
-	if (r->line.kind == LINE_CLOSE) {
-		if (!r->depth)
-			return bad(r, from, "'}' without a section");
-		r->depth--;
-	} else if (r->line.kind == LINE_OPEN) {
-		if (r->depth == DEPTH)
-			return bad(r, from, "sections are nested too deep");
-		memcpy(r->path[r->depth++], r->line.key, WORD);
-	}
-	return 1;
-}
+#include "gcs/ring_text.h"
 
 /* --- what it says ------------------------------------------------------------------------------------- */
 
-static bool in(const struct reader *r, const char *a, const char *b)
-{
-	return r->depth == (b ? 2 : 1) && !strcmp(r->path[0], a) && (!b || !strcmp(r->path[1], b));
-}
-
-static int take_text(struct reader *r, char *dst, size_t cap)
+static int take_text(struct ring_reader *r, char *dst, size_t cap)
 {
 	if (r->line.value_len >= cap)
-		return bad(r, (size_t)(r->line.value - r->line.p), "the value is too long");
+		return ring_text_bad(r, (size_t)(r->line.value - r->line.p), "the value is too long");
 	if (dst[0])
-		return bad(r, 0, "given twice");
+		return ring_text_bad(r, 0, "given twice");
 	memcpy(dst, r->line.value, r->line.value_len);
 	dst[r->line.value_len] = 0;
 	return 0;
 }
 
-static int take_number(struct reader *r, u64 max, u64 *ret)
+static int take_number(struct ring_reader *r, u64 max, u64 *ret)
 {
 	u64 v = 0;
 
@@ -156,14 +32,14 @@ static int take_number(struct reader *r, u64 max, u64 *ret)
 		char c = r->line.value[i];
 
 		if (c < '0' || c > '9' || v > (max - (u64)(c - '0')) / 10)
-			return bad(r, (size_t)(r->line.value - r->line.p), "not a number, or too large");
+			return ring_text_bad(r, (size_t)(r->line.value - r->line.p), "not a number, or too large");
 		v = v * 10 + (u64)(c - '0');
 	}
 	*ret = v;
 	return 0;
 }
 
-static int take_u32(struct reader *r, u32 *ret)
+static int take_u32(struct ring_reader *r, u32 *ret)
 {
 	u64 v;
 	int rc = take_number(r, UINT32_MAX, &v);
@@ -173,18 +49,18 @@ static int take_u32(struct reader *r, u32 *ret)
 }
 
 /* A line that may be there once; its number is noted. */
-static int once(struct reader *r, u32 *at)
+static int once(struct ring_reader *r, u32 *at)
 {
 	if (*at)
-		return bad(r, 0, "given twice");
+		return ring_text_bad(r, 0, "given twice");
 	*at = r->line.number;
 	return 0;
 }
 
-static int totem_key(struct reader *r, struct ring_conf *c, bool *secauth)
+static int totem_key(struct ring_reader *r, struct ring_conf *c, bool *secauth)
 {
 	const char *k = r->line.key;
-	char word[WORD] = "";
+	char word[RING_WORD] = "";
 	int rc;
 
 	if (!strcmp(k, "config_version")) {
@@ -212,7 +88,7 @@ static int totem_key(struct reader *r, struct ring_conf *c, bool *secauth)
 	return rc;
 }
 
-static int quorum_key(struct reader *r, struct ring_conf *c)
+static int quorum_key(struct ring_reader *r, struct ring_conf *c)
 {
 	u32 v;
 	int rc = 0;
@@ -230,13 +106,13 @@ static int quorum_key(struct reader *r, struct ring_conf *c)
 	return rc;
 }
 
-static int node_key(struct reader *r, struct ring_node *n)
+static int node_key(struct ring_reader *r, struct ring_node *n)
 {
 	const char *k = r->line.key;
 	u32 link;
 
 	if (!strcmp(k, "nodeid"))
-		return n->nodeid ? bad(r, 0, "given twice") : take_u32(r, &n->nodeid);
+		return n->nodeid ? ring_text_bad(r, 0, "given twice") : take_u32(r, &n->nodeid);
 	if (!strcmp(k, "name"))
 		return take_text(r, n->name, sizeof(n->name));
 	if (strncmp(k, "ring", 4) || strcmp(k + 5, "_addr") || k[4] < '0' || k[4] >= '0' + RING_LINKS)
@@ -246,41 +122,41 @@ static int node_key(struct reader *r, struct ring_node *n)
 	return take_text(r, n->addr[link], sizeof(n->addr[link]));
 }
 
-static int node_done(struct reader *r, struct ring_conf *c)
+static int node_done(struct ring_reader *r, struct ring_conf *c)
 {
 	struct ring_node *n = &c->node[c->n_node];
 
 	n->last = r->line.number;
 	if (!n->n_addr)
-		return bad(r, 0, "this node has no ring0_addr");
+		return ring_text_bad(r, 0, "this node has no ring0_addr");
 	for (u32 i = 0; i < n->n_addr; i++)
 		if (!n->addr[i][0])
-			return bad(r, 0, "this node's addresses have a hole");
+			return ring_text_bad(r, 0, "this node's addresses have a hole");
 	for (u32 i = 0; i < c->n_node; i++)
 		if ((n->nodeid && c->node[i].nodeid == n->nodeid) || (n->name[0] && !strcmp(c->node[i].name, n->name)) ||
 		    !strcmp(c->node[i].addr[0], n->addr[0]))
-			return bad(r, 0, "two nodes with one name, number or address");
+			return ring_text_bad(r, 0, "two nodes with one name, number or address");
 	c->n_node++;
 	return 0;
 }
 
-static int on_open(struct reader *r, struct ring_conf *c)
+static int on_open(struct ring_reader *r, struct ring_conf *c)
 {
-	if (in(r, "totem", NULL))
+	if (ring_text_in(r, "totem", NULL))
 		return once(r, &c->totem_open);
-	if (in(r, "quorum", "device"))
+	if (ring_text_in(r, "quorum", "device"))
 		c->device = true;
-	if (!in(r, "nodelist", "node"))
+	if (!ring_text_in(r, "nodelist", "node"))
 		return 0;
 	if (c->n_node == LIM_NODES)
-		return bad(r, 0, "too many nodes");
+		return ring_text_bad(r, 0, "too many nodes");
 	c->node[c->n_node].first = r->line.number;
 	c->tabs = r->line.p[0] == '\t';
 	return 0;
 }
 
 /* r->path still holds the name of what was just closed. */
-static int on_close(struct reader *r, struct ring_conf *c)
+static int on_close(struct ring_reader *r, struct ring_conf *c)
 {
 	if (r->depth == 1 && !strcmp(r->path[0], "nodelist") && !strcmp(r->path[1], "node"))
 		return node_done(r, c);
@@ -289,13 +165,13 @@ static int on_close(struct reader *r, struct ring_conf *c)
 	return 0;
 }
 
-static int on_key(struct reader *r, struct ring_conf *c, bool *secauth)
+static int on_key(struct ring_reader *r, struct ring_conf *c, bool *secauth)
 {
-	if (in(r, "totem", NULL))
+	if (ring_text_in(r, "totem", NULL))
 		return totem_key(r, c, secauth);
-	if (in(r, "quorum", NULL))
+	if (ring_text_in(r, "quorum", NULL))
 		return quorum_key(r, c);
-	if (in(r, "nodelist", "node"))
+	if (ring_text_in(r, "nodelist", "node"))
 		return node_key(r, &c->node[c->n_node]);
 	return 0;
 }
@@ -308,14 +184,14 @@ static void fill_default(char *dst, size_t cap, const char *v)
 
 int ring_plan_read(struct ring_conf *c, const char *name, const char *text, size_t n, struct err *e)
 {
-	struct reader r = { .name = name, .text = text, .n = n, .e = e };
+	struct ring_reader r = { .name = name, .text = text, .n = n, .e = e };
 	bool secauth = false;
 	int rc;
 
 	memset(c, 0, sizeof(*c));
 	if (n > RING_CONF_MAX)
 		return err_set(e, -DSI_ELIMIT, "%s: larger than %d bytes", name, RING_CONF_MAX);
-	while ((rc = next_line(&r)) > 0) {
+	while ((rc = ring_text_next(&r)) > 0) {
 		rc = r.line.kind == LINE_OPEN  ? on_open(&r, c) :
 		     r.line.kind == LINE_CLOSE ? on_close(&r, c) :
 		     r.line.kind == LINE_KEY   ? on_key(&r, c, &secauth) : 0;
@@ -362,37 +238,32 @@ struct edit {
 	u32 n_add;
 };
 
-static void put(struct wbuf *w, const char *s)
-{
-	wbuf_bytes(w, s, strlen(s));
-}
-
-static size_t indent(const struct line *l)
+static size_t indent(const struct ring_line *l)
 {
 	size_t i = 0;
 
-	while (i < l->n && blank(l->p[i]))
+	while (i < l->n && ring_text_blank(l->p[i]))
 		i++;
 	return i;
 }
 
 /* The line's own indentation and key, a new number. */
-static void put_number(struct wbuf *w, const struct line *l, const char *key, u64 v)
+static void put_number(struct wbuf *w, const struct ring_line *l, const char *key, u64 v)
 {
 	char text[64];
 
 	wbuf_bytes(w, l->p, indent(l));
 	snprintf(text, sizeof(text), "%s: %llu\n", key, (unsigned long long)v);
-	put(w, text);
+	ring_text_put(w, text);
 }
 
 static void put_key(struct wbuf *w, const char *pad, const char *key, const char *value)
 {
-	put(w, pad);
-	put(w, key);
-	put(w, ": ");
-	put(w, value);
-	put(w, "\n");
+	ring_text_put(w, pad);
+	ring_text_put(w, key);
+	ring_text_put(w, ": ");
+	ring_text_put(w, value);
+	ring_text_put(w, "\n");
 }
 
 static void put_node(struct wbuf *w, const struct ring_node *n, bool tabs)
@@ -400,7 +271,7 @@ static void put_node(struct wbuf *w, const struct ring_node *n, bool tabs)
 	const char *pad = tabs ? "\t\t" : "        ";
 	char text[32];
 
-	put(w, tabs ? "\tnode {\n" : "    node {\n");
+	ring_text_put(w, tabs ? "\tnode {\n" : "    node {\n");
 	snprintf(text, sizeof(text), "%u", n->nodeid);
 	put_key(w, pad, "nodeid", text);
 	put_key(w, pad, "name", n->name);
@@ -408,7 +279,7 @@ static void put_node(struct wbuf *w, const struct ring_node *n, bool tabs)
 		snprintf(text, sizeof(text), "ring%u_addr", i);
 		put_key(w, pad, text, n->addr[i]);
 	}
-	put(w, tabs ? "\t}\n" : "    }\n");
+	ring_text_put(w, tabs ? "\t}\n" : "    }\n");
 }
 
 static bool line_gone(const struct edit *x, u32 number)
@@ -419,7 +290,7 @@ static bool line_gone(const struct edit *x, u32 number)
 	return false;
 }
 
-static void put_line(struct wbuf *w, const struct edit *x, const struct line *l)
+static void put_line(struct wbuf *w, const struct edit *x, const struct ring_line *l)
 {
 	const struct ring_conf *c = x->c;
 
@@ -440,18 +311,18 @@ static void put_line(struct wbuf *w, const struct edit *x, const struct line *l)
 	for (u32 i = 0; i < x->n_add && l->number == c->nodelist_close; i++)
 		put_node(w, &x->add[i], c->tabs);
 	wbuf_bytes(w, l->p, l->n);
-	put(w, "\n");
+	ring_text_put(w, "\n");
 	if (l->number == c->totem_open && !c->version_line) {
 		char text[64];
 
 		snprintf(text, sizeof(text), "    config_version: %llu\n", (unsigned long long)x->version);
-		put(w, text);
+		ring_text_put(w, text);
 	}
 }
 
 static int rewrite(const char *name, const char *text, size_t n, struct edit *x, struct wbuf *w, struct err *e)
 {
-	struct reader r = { .name = name, .text = text, .n = n, .e = e };
+	struct ring_reader r = { .name = name, .text = text, .n = n, .e = e };
 	struct ring_conf *check;
 	size_t start = w->len;
 	int rc;
@@ -461,7 +332,7 @@ static int rewrite(const char *name, const char *text, size_t n, struct edit *x,
 			       (unsigned long long)x->version, (unsigned long long)x->c->config_version);
 	if (!x->version)
 		x->version = x->c->config_version + 1;
-	while ((rc = next_line(&r)) > 0)
+	while ((rc = ring_text_next(&r)) > 0)
 		put_line(w, x, &r.line);
 	if (rc)
 		return rc;
@@ -595,160 +466,5 @@ int ring_plan_change(const char *name, const char *text, size_t n, const bool *g
 	free(c);
 	free(after);
 	free(list);
-	return rc;
-}
-
-/* --- another member's text ------------------------------------------------------------------------------ */
-
-/* What of a peer's text may decide about this machine: who is on the ring, how it is encrypted and timed. Nothing
- * that names a file, a program or a host to call: its sender is a member, not root here. */
-static const struct {
-	const char *path[2];
-	const char *const keys[48];
-} shared_table[] = {
-	{ { "totem", NULL },
-	  { "version", "config_version", "cluster_name", "transport", "ip_version", "link_mode", "secauth", "crypto_cipher",
-	    "crypto_hash", "crypto_model", "token", "token_warning", "token_coefficient", "token_retransmit",
-	    "token_retransmits_before_loss_const", "knet_compression_threshold", "knet_compression_model",
-	    "knet_compression_level", "hold", "join", "send_join", "consensus", "merge", "downcheck", "fail_recv_const",
-	    "seqno_unchanged_const", "heartbeat_failures_allowed", "max_network_delay", "window_size", "max_messages",
-	    "miss_count_const", "knet_pmtud_interval", "knet_mtu", "netmtu", "block_unlisted_ips",
-	    "cancel_token_hold_on_retransmit" } },
-	{ { "totem", "interface" },
-	  { "linknumber", "mcastport", "knet_link_priority", "knet_ping_interval", "knet_ping_timeout",
-	    "knet_ping_precision", "knet_pong_count", "knet_transport" } },
-	{ { "quorum", NULL },
-	  { "provider", "expected_votes", "two_node", "wait_for_all", "last_man_standing", "last_man_standing_window",
-	    "auto_tie_breaker", "auto_tie_breaker_node", "allow_downscale" } },
-	{ { "nodelist", NULL }, { NULL } },
-	{ { "nodelist", "node" },
-	  { "nodeid", "name", "quorum_votes", "ring0_addr", "ring1_addr", "ring2_addr", "ring3_addr", "ring4_addr",
-	    "ring5_addr", "ring6_addr", "ring7_addr" } },
-};
-
-static const char *const *shared_keys(const struct reader *r)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(shared_table); i++)
-		if (r->depth && r->depth <= 2 && in(r, shared_table[i].path[0], shared_table[i].path[1]))
-			return shared_table[i].keys;
-	return NULL;
-}
-
-static bool shared_key(const struct reader *r)
-{
-	const char *const *k = shared_keys(r);
-
-	for (; k && *k; k++)
-		if (!strcmp(*k, r->line.key))
-			return true;
-	return false;
-}
-
-static bool shared_section(const char *top)
-{
-	return !strcmp(top, "totem") || !strcmp(top, "quorum") || !strcmp(top, "nodelist");
-}
-
-/* The part that members share, comments and blank lines left out. */
-static int put_shared(const char *name, const char *text, size_t n, struct wbuf *w, struct err *e)
-{
-	struct reader r = { .name = name, .text = text, .n = n, .e = e };
-	u32 skip = 0; /* depth of a section that is left out */
-	int rc;
-
-	while ((rc = next_line(&r)) > 0) {
-		bool mine;
-
-		if (r.line.kind == LINE_OTHER)
-			continue;
-		if (r.line.kind == LINE_OPEN && !skip && !shared_keys(&r))
-			skip = r.depth;
-		mine = !skip && (r.line.kind != LINE_KEY || shared_key(&r));
-		if (r.line.kind == LINE_CLOSE && skip && r.depth < skip) {
-			skip = 0;
-			continue;
-		}
-		if (!mine)
-			continue;
-		wbuf_bytes(w, r.line.p, r.line.n);
-		put(w, "\n");
-	}
-	return rc;
-}
-
-/* The other sections, as they stand. */
-static int put_own(const char *name, const char *text, size_t n, struct wbuf *w, struct err *e)
-{
-	struct reader r = { .name = name, .text = text, .n = n, .e = e };
-	bool shared = false;
-	int rc;
-
-	while ((rc = next_line(&r)) > 0) {
-		bool top_open = r.line.kind == LINE_OPEN && r.depth == 1,
-		     top_close = r.line.kind == LINE_CLOSE && !r.depth;
-
-		if (top_open)
-			shared = shared_section(r.path[0]);
-		if (!shared) {
-			wbuf_bytes(w, r.line.p, r.line.n);
-			put(w, "\n");
-		}
-		if (top_close)
-			shared = false;
-	}
-	return rc;
-}
-
-/* Do both say the same about what members share? Order counts: both came from one text by the same changes. */
-static int same_shared(const char *name, const char *a, size_t na, const char *b, size_t nb, bool *ret, struct err *e)
-{
-	struct wbuf x, y;
-	int rc;
-
-	wbuf_init(&x, RING_CONF_MAX);
-	wbuf_init(&y, RING_CONF_MAX);
-	rc = put_shared(name, a, na, &x, e);
-	if (!rc)
-		rc = put_shared(name, b, nb, &y, e);
-	if (!rc && (!wbuf_ok(&x) || !wbuf_ok(&y)))
-		rc = err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
-	*ret = !rc && x.len == y.len && !memcmp(x.data, y.data, x.len);
-	wbuf_fini(&x);
-	wbuf_fini(&y);
-	return rc;
-}
-
-static const char taken_header[] = "# totem, quorum and nodelist as the cluster has them, taken by DSI\n";
-
-int ring_plan_take(const char *name, const char *text, size_t n, const char *peer, size_t peer_n, bool *ret_same,
-		   struct wbuf *w, struct err *e)
-{
-	struct ring_conf *c = malloc(sizeof(*c));
-	int rc = c ? ring_plan_read(c, "the member's corosync.conf", peer, peer_n, e) :
-		     err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
-	size_t start = w->len;
-
-	*ret_same = false;
-	if (!rc)
-		rc = ring_plan_crypto(c, "the member's corosync.conf", e);
-	if (!rc && c->device)
-		rc = err_set(e, -DSI_ENOTSAFE,
-			     "%s: the ring has a quorum device: set this node up by hand, from a member's file", name);
-	if (!rc && text)
-		rc = same_shared(name, text, n, peer, peer_n, ret_same, e);
-	if (!rc && !*ret_same) {
-		put(w, taken_header);
-		rc = put_shared("the member's corosync.conf", peer, peer_n, w, e);
-		if (!rc && text &&
-		    !(n >= sizeof(taken_header) - 1 && !memcmp(text, taken_header, sizeof(taken_header) - 1)))
-			rc = put_own(name, text, n, w, e);
-		else if (!rc && text)
-			rc = put_own(name, text + sizeof(taken_header) - 1, n - (sizeof(taken_header) - 1), w, e);
-		if (!rc && !wbuf_ok(w))
-			rc = err_set(e, -DSI_ENOMEM, "%s: out of memory", name);
-		if (!rc)
-			rc = ring_plan_read(c, name, (const char *)w->data + start, w->len - start, e);
-	}
-	free(c);
 	return rc;
 }

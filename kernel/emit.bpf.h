@@ -8,7 +8,9 @@
 
 #include "kernel/policy.bpf.h"
 
-/* What was asked; lives on the hook's stack. Set by the hook: policy, key, perm and the target fields. */
+/* What was asked; lives on the hook's stack. Set by the hook: policy, key, perm and the target fields. Judged and
+ * recorded by functions that are not static: the verifier looks at such a one once, not again in every state that
+ * a hook can call it in. So pointers in here are numbers to them, to be read by probe. */
 struct ask {
 	struct policy policy;
 	struct dsi_rule_key key;
@@ -19,8 +21,7 @@ struct ask {
 	u16 type;  /* enum dsi_event_type */
 	u16 flags; /* enum dsi_event_flag */
 	bool in_task; /* current is the subject */
-	struct dentry *dentry;             /* NULL: no file */
-	const struct dsi_conn_key *tuple;  /* NULL: no connection */
+	struct dentry *dentry; /* NULL: no file */
 };
 
 /* A second's worth per subject; *ret_suppressed is what was left out before this one. */
@@ -58,12 +59,12 @@ static __always_inline void emit_path(struct dsi_event *ev, struct dentry *d)
 	u32 off = 0;
 
 	for (int i = 0; i < 6; i++) {
-		struct dentry *up = d->d_parent;
+		struct dentry *up = BPF_CORE_READ(d, d_parent);
 		long n;
 
 		if (off > DSI_EVENT_PATH - 40)
 			break;
-		n = bpf_probe_read_kernel_str(&ev->path[off], 40, d->d_name.name);
+		n = bpf_probe_read_kernel_str(&ev->path[off], 40, BPF_CORE_READ(d, d_name.name));
 		if (n <= 1 || n > 40)
 			break;
 		off += n;
@@ -75,11 +76,16 @@ static __always_inline void emit_path(struct dsi_event *ev, struct dentry *d)
 		ev->path[off] = 0;
 }
 
-static __noinline int emit(struct ask *a, u32 flags)
+/* tuple: NULL when it is about no connection. */
+__noinline int emit(struct ask *a, const struct dsi_conn_key *tuple, u32 flags)
 {
 	struct dsi_event *ev;
+	struct dentry *d;
 	u32 suppressed;
 
+	if (!a)
+		return 0;
+	d = a->dentry;
 	if (!rate_ok(a->key.ssid, a->snid, &suppressed)) {
 		stat(DSI_STAT_EVENTS_LIMITED);
 		return 0;
@@ -111,23 +117,23 @@ static __noinline int emit(struct ask *a, u32 flags)
 		ev->uid = (u32)bpf_get_current_uid_gid();
 		bpf_get_current_comm(ev->comm, sizeof(ev->comm));
 	}
-	if (a->tuple) {
+	if (tuple) {
 		flags |= DSI_EVENT_TUPLE;
-		ev->saddr = a->tuple->saddr;
-		ev->daddr = a->tuple->daddr;
-		ev->sport = a->tuple->sport;
-		ev->dport = a->tuple->dport;
+		ev->saddr = tuple->saddr;
+		ev->daddr = tuple->daddr;
+		ev->sport = tuple->sport;
+		ev->dport = tuple->dport;
 		ev->isn = a->isn;
 	}
-	if (a->dentry) {
-		struct inode *inode = a->dentry->d_inode;
+	if (d) {
+		struct inode *inode = BPF_CORE_READ(d, d_inode);
 
 		flags |= DSI_EVENT_FILE;
 		if (inode) {
-			ev->ino = inode->i_ino;
-			ev->dev = inode->i_sb->s_dev;
+			ev->ino = BPF_CORE_READ(inode, i_ino);
+			ev->dev = BPF_CORE_READ(inode, i_sb, s_dev);
 		}
-		emit_path(ev, a->dentry);
+		emit_path(ev, d);
 	}
 	ev->flags = flags;
 	bpf_ringbuf_submit(ev, 0);
@@ -136,13 +142,32 @@ static __noinline int emit(struct ask *a, u32 flags)
 }
 
 /* The answer was no. Record it; true when the refusal is to be enforced. */
-static __noinline int refuse(struct ask *a)
+__noinline int refuse(struct ask *a, const struct dsi_conn_key *tuple)
 {
-	int enforce = !policy_permissive(&a->policy, a->key.ssid);
+	struct policy p;
+	int enforce;
 
+	if (!a)
+		return 1;
+	p = a->policy; /* a key of a map must be on the stack of who looks it up */
+	enforce = !policy_permissive(&p, a->key.ssid);
 	stat(enforce ? DSI_STAT_DENIED : DSI_STAT_PERMISSIVE);
-	emit(a, a->flags | (enforce ? DSI_EVENT_ENFORCED : 0));
+	emit(a, tuple, a->flags | (enforce ? DSI_EVENT_ENFORCED : 0));
 	return enforce;
+}
+
+/* Decide a->key and a->perm; true when it is to be refused. */
+__noinline int judge(struct ask *a, const struct dsi_conn_key *tuple)
+{
+	struct dsi_rule_key key;
+	struct policy p;
+
+	if (!a)
+		return 1;
+	p = a->policy;
+	key = a->key;
+	dsi_decide(&p, &key, a->perm, &a->answer);
+	return !a->answer.allow && refuse(a, tuple);
 }
 
 static __always_inline void ask_init(struct ask *a, const struct policy *p, u32 ssid, u32 cls)
@@ -155,18 +180,17 @@ static __always_inline void ask_init(struct ask *a, const struct policy *p, u32 
 	a->in_task = true;
 }
 
-/* Decide a->key and a->perm; true when it is to be refused. */
+/* About no connection. */
 static __always_inline bool denied(struct ask *a)
 {
-	dsi_decide(&a->policy, &a->key, a->perm, &a->answer);
-	return !a->answer.allow && refuse(a);
+	return judge(a, NULL);
 }
 
 /* Refuse without asking the rules. */
-static __always_inline bool denied_because(struct ask *a, u32 reason)
+static __always_inline bool denied_because(struct ask *a, const struct dsi_conn_key *tuple, u32 reason)
 {
 	a->answer = (struct dsi_answer){ .reason = reason, .rule = DSI_RULE_NONE };
-	return refuse(a);
+	return refuse(a, tuple);
 }
 
 #endif

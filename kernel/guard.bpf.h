@@ -27,7 +27,7 @@ static __noinline int guard_refuses(struct dentry *d)
 	a.answer.rule = DSI_RULE_NONE;
 	a.dentry = d;
 	stat(DSI_STAT_GUARDED);
-	emit(&a, DSI_EVENT_ENFORCED);
+	emit(&a, NULL, DSI_EVENT_ENFORCED);
 	return 1;
 }
 

@@ -70,7 +70,7 @@ int BPF_PROG(dsi_bprm_creds, struct linux_binprm *bprm)
 			bad |= LSM_UNSAFE_NO_NEW_PRIVS;
 		if (READ_ONCE(state.mode) == DSI_MODE_OFF)
 			goto enter;
-		if (unsafe & bad ? denied_because(&a, DSI_REASON_UNSAFE_EXEC) : denied(&a))
+		if (unsafe & bad ? denied_because(&a, NULL, DSI_REASON_UNSAFE_EXEC) : denied(&a))
 			return opaque(-EACCES);
 	}
 enter:

@@ -128,7 +128,7 @@ static __always_inline bool move_denied(struct policy *p, u32 ssid, struct dentr
 	a.perm = DSI_PERM_FILE_CREATE;
 	a.dentry = d;
 	a.key.tsid = walk(d, p);
-	return denied_because(&a, why);
+	return denied_because(&a, NULL, why);
 }
 
 static __noinline int remove_verdict(struct inode *dir, struct dentry *dentry)

@@ -35,7 +35,7 @@ int BPF_PROG(dsi_socket_create, int family, int type, int protocol, int kern)
 	if (denied(&a))
 		return opaque(-EACCES);
 	if (!protocol_nameable(family, type, protocol) && !(dsi_policy_flags(&s.policy, s.sid) & DSI_CTX_UNCONFINED) &&
-	    denied_because(&a, DSI_REASON_PROTOCOL))
+	    denied_because(&a, NULL, DSI_REASON_PROTOCOL))
 		return opaque(-EACCES);
 	return 0;
 }
@@ -139,11 +139,10 @@ int BPF_PROG(dsi_socket_connect, struct socket *sock, struct sockaddr *address, 
 	a.key.nclass = peer_nclass(&peer, &s.policy);
 	a.key.qual = policy_pclass(&s.policy, tuple.dport);
 	a.perm = DSI_PERM_TCP_CONNECT;
-	a.tuple = &tuple;
 	if (peer_cut_off(&peer) && !port_exempt(IPPROTO_TCP_, tuple.dport, DSI_EXEMPT_REVOKED) &&
-	    denied_because(&a, peer_reason(&peer)))
+	    denied_because(&a, &tuple, peer_reason(&peer)))
 		return opaque(-EACCES);
-	if (denied(&a))
+	if (judge(&a, &tuple))
 		return opaque(-EACCES);
 	return 0;
 }

@@ -53,7 +53,8 @@ static __always_inline void peer_get(const struct dsi_addr *addr, struct peer *r
 	ret->state = ret->node ? ret->node->state : DSI_NODE_SUSPENDED;
 }
 
-static __always_inline bool port_exempt(u8 proto, u16 port, u8 flag)
+/* Not static: verified once (emit.bpf.h). */
+__noinline int port_exempt(u8 proto, u16 port, u8 flag)
 {
 	for (int i = 0; i < DSI_EXEMPT_MAX; i++) {
 		const struct dsi_exempt *e = &state.exempt[i];

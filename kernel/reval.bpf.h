@@ -24,13 +24,19 @@ static __always_inline bool judged_at_open(const struct file *f, const struct in
 	       !(inode->i_sb->s_flags >> SB_NOUSER_BIT & 1);
 }
 
-/* Permissions of the key under a policy, everything when it would be let through anyway. */
-static __noinline u32 granted_by(struct policy *p, struct dsi_rule_key *key)
+/* Permissions of the key under a policy, everything when it would be let through anyway. Not static: verified once. */
+__noinline u32 granted_by(const struct policy *policy, const struct dsi_rule_key *asked)
 {
 	struct dsi_answer answer;
+	struct dsi_rule_key key;
+	struct policy p;
 
-	dsi_decide(p, key, ~0u, &answer);
-	if (policy_slot(p)->policy_flags & DSI_POLICY_PERMISSIVE || dsi_policy_flags(p, key->ssid) & DSI_CTX_PERMISSIVE)
+	if (!policy || !asked)
+		return 0;
+	p = *policy;
+	key = *asked;
+	dsi_decide(&p, &key, ~0u, &answer);
+	if (policy_slot(&p)->policy_flags & DSI_POLICY_PERMISSIVE || dsi_policy_flags(&p, key.ssid) & DSI_CTX_PERMISSIVE)
 		return ~0u;
 	return answer.granted;
 }
@@ -89,7 +95,7 @@ int BPF_PROG(dsi_file_permission, struct file *file, int mask)
 	a.perm = perm;
 	a.dentry = file->f_path.dentry;
 	a.flags = DSI_EVENT_REVALIDATED;
-	if (!denied_because(&a, DSI_REASON_NO_RULE))
+	if (!denied_because(&a, NULL, DSI_REASON_NO_RULE))
 		return 0;
 	stat(DSI_STAT_STOPPED);
 	return opaque(-EACCES);

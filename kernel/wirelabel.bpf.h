@@ -9,6 +9,14 @@
 
 #include "kernel/peer.bpf.h"
 
+/* Not static: verified once (emit.bpf.h). */
+__noinline u64 syn_mac(const struct dsi_syn *said, u64 k0, u64 k1)
+{
+	const u64 key[2] = { k0, k1 };
+
+	return said ? dsi_syn_mac(key, said) : 0;
+}
+
 /* --- writing -------------------------------------------------------------------------------------- */
 
 static __always_inline void addr_of_sockops(struct bpf_sock_ops *ctx, struct dsi_addr *local, struct dsi_addr *remote)
@@ -86,7 +94,7 @@ static __noinline int syn_write(struct bpf_sock_ops *ctx)
 	s.isn = bpf_ntohl(th->seq);
 	s.sid = l ? l->sid : DSI_SID_DEFAULT;
 	s.nid_word = DSI_NID_WORD(READ_ONCE(state.own_nid), keygen);
-	dsi_syn_option(&s, dsi_syn_mac(key, &s), option);
+	dsi_syn_option(&s, syn_mac(&s, key[0], key[1]), option);
 	return bpf_store_hdr_opt(ctx, option, sizeof(option), 0);
 }
 
@@ -206,7 +214,7 @@ static __noinline u32 label_check(const struct syn *s, const struct peer *peer)
 		key[0] = n->key[which & 1][0];
 		key[1] = n->key[which & 1][1];
 	}
-	return dsi_syn_mac(key, &s->said) == s->mac ? DSI_REASON_RULE : DSI_REASON_SYN_BAD_MAC;
+	return syn_mac(&s->said, key[0], key[1]) == s->mac ? DSI_REASON_RULE : DSI_REASON_SYN_BAD_MAC;
 }
 
 static __always_inline bool syn_denied(struct sock *sk, struct syn *s, struct policy *p)
@@ -221,7 +229,6 @@ static __always_inline bool syn_denied(struct sock *sk, struct syn *s, struct po
 	ask_init(&a, p, DSI_SID_OUTSIDE, DSI_CLASS_TCP);
 	a.in_task = false;
 	a.flags = DSI_EVENT_SYN;
-	a.tuple = &s->tuple;
 	a.isn = s->said.isn;
 	a.snid = peer.nid;
 	a.perm = DSI_PERM_TCP_ACCEPT;
@@ -229,23 +236,23 @@ static __always_inline bool syn_denied(struct sock *sk, struct syn *s, struct po
 	a.key.nclass = p->gen ? peer_nclass(&peer, p) : DSI_NCLASS_MEMBER;
 	a.key.qual = p->gen ? policy_pclass(p, s->tuple.dport) : 0;
 	if (peer_cut_off(&peer) && !port_exempt(IPPROTO_TCP_, s->tuple.dport, DSI_EXEMPT_REVOKED))
-		return denied_because(&a, peer_reason(&peer));
+		return denied_because(&a, &s->tuple, peer_reason(&peer));
 	if (!p->gen || port_exempt(IPPROTO_TCP_, s->tuple.dport, DSI_EXEMPT_LABEL))
 		return false;
 	if (!peer.local && !peer.nid)
-		return denied(&a);
+		return judge(&a, &s->tuple);
 	a.key.ssid = DSI_SID_NONE;
 	why = label_check(s, &peer);
 	if (why != DSI_REASON_RULE)
-		return denied_because(&a, why);
+		return denied_because(&a, &s->tuple, why);
 	a.key.ssid = s->said.sid;
 	seen = bpf_map_lookup_elem(&conns, &s->tuple);
 	if (seen && seen->used && seen->isn == s->said.isn)
-		return denied_because(&a, DSI_REASON_SYN_REPLAYED);
+		return denied_because(&a, &s->tuple, DSI_REASON_SYN_REPLAYED);
 	stat(DSI_STAT_SYN_OK);
 	if (!peer.local && !lease_valid())
 		a.key.ssid = DSI_SID_STALE;
-	if (denied(&a))
+	if (judge(&a, &s->tuple))
 		return true;
 	fresh.ssid = s->said.sid;
 	fresh.snid = peer.nid;

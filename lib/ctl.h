@@ -35,7 +35,7 @@ enum ctl_who { CTL_ANY = 1, CTL_GROUP = 2, CTL_ROOT = 4 };
 	 *     through: the member that had it ordered while our ring was silent, else ""} */         \
 	X(BLOB_PUT, "blob-put", CTL_BY_DSID, CTL_GROUP)                                               \
 	/* {digest, size, offset, data: base64} -> {have: bytes} ; complete when have == size */      \
-	X(BLOB_GET, "blob-get", CTL_BY_DSID | CTL_BY_SERVER, CTL_GROUP)                               \
+	X(BLOB_GET, "blob-get", CTL_BY_DSID, CTL_GROUP)                                               \
 	/* {digest, offset} -> {size, data: base64} */                                                \
 	X(HISTORY, "history", CTL_BY_DSID | CTL_BY_SERVER, CTL_ANY)                                   \
 	/* -> {"versions": [{version, digest, name, comment, author, wall_ms, index, current}]} */    \
@@ -50,8 +50,7 @@ enum ctl_who { CTL_ANY = 1, CTL_GROUP = 2, CTL_ROOT = 4 };
 	X(ISOLATE, "isolate", CTL_BY_DSID, CTL_ROOT)                                                  \
 	/* {node, undo} -> {}: this node's kernel refuses that node, no quorum, no server */          \
 	X(FAILOVER, "failover", CTL_BY_SERVER, CTL_ROOT)                                              \
-	/* {} -> {from, to, term, ms}: the active server steps aside for the next by rank */           \
-	X(RELOAD, "reload", CTL_BY_DSID | CTL_BY_SERVER, CTL_ROOT)
+	/* {} -> {from, to, term, ms}: the active server steps aside for the next by rank */
 
 enum ctl_verb {
 #define X(name, verb, served, who) CTL_##name,

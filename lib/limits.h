@@ -6,8 +6,7 @@
 #include "lib/compiler.h"
 
 #ifndef DSI_VERSION
-#define DSI_VERSION "0.1.0"_Static_assert(LIM_RING_CONF + LIM_RING_KEY + 1024 <= LIM_LINK_FRAME, "both files of the ring fit a link frame");
-
+#define DSI_VERSION "0.1.0"
 #endif
 
 enum {

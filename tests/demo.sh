@@ -14,8 +14,9 @@ right_taken_away
 node_thrown_out
 node_readmitted
 server_power_cut
-node_comes_back
+node_starts
 manager_killed
+node_comes_back
 trust_runs_out
 rolling_restart
 server_revoked

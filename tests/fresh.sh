@@ -37,12 +37,18 @@ unshare --mount --pid --fork --kill-child sh -euc '
 	root=$1
 	shift
 	mount --make-rprivate /
+	mount --bind "$root" "$root" # the lab enters mount namespaces: it would come out of a mere chroot
 	mount -t proc proc "$root/proc"
 	mount --rbind /sys "$root/sys"
 	mount --rbind /dev "$root/dev"
 	mount -t tmpfs tmpfs "$root/run"
 	mount -t tmpfs tmpfs "$root/tmp"
-	chroot "$root" update-ca-certificates >/dev/null 2>&1 || true
-	exec chroot "$root" env -i HOME=/root TERM=dumb LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+	mkdir "$root/old"
+	cd "$root"
+	pivot_root . old
+	umount -l old
+	rmdir old
+	update-ca-certificates >/dev/null 2>&1 || true
+	exec env -i HOME=/root TERM=dumb LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 		sh -euc "cd /src; echo fresh: \$(dpkg-query -f . -W | wc -c) packages, then: \$*; exec \"\$@\"" sh "$@"
 ' sh "$root" "$@"

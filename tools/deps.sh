@@ -92,6 +92,16 @@ dnf_install() { # PACKAGE...
 	dnf -q -y --setopt=install_weak_deps=False install "$@" </dev/null || die 1 "dnf install failed"
 }
 
+# Not packaged there, and nothing of DSI compiles without it.
+dnf_tpl() {
+	case " $sections " in *" build "*) ;; *) return 0 ;; esac
+	for place in ${TPL_INCLUDE:-/usr/include /usr/local/include}; do
+		[ ! -e "$place/tpl.h" ] || return 0
+	done
+	die 1 "libtpl is not here (tpl.h), and Fedora is not known to package it: build version 1.6.1 from source (./configure &&" \
+		"make && make install, then ldconfig); the rest is there"
+}
+
 # --- main
 
 sections=
@@ -116,7 +126,10 @@ fi
 wanted=$(listed "$here/packages.$manager" $sections)
 # shellcheck disable=SC2086 # words
 missing=$(${manager}_missing $wanted | paste -sd' ' -)
-[ "$missing" ] || exit 0
+[ "$missing" ] || {
+	[ "$manager" = apt ] || dnf_tpl
+	exit 0
+}
 [ -z "$check" ] || { say "missing: $missing"; exit 1; }
 [ "$(id -u)" = 0 ] || die 4 "these packages are missing, run 'sudo tools/deps.sh' or install them: $missing"
 work=$(mktemp -d)
@@ -127,4 +140,5 @@ ${manager}_install $missing
 # shellcheck disable=SC2086 # words
 missing=$(${manager}_missing $missing | paste -sd' ' -)
 [ -z "$missing" ] || die 1 "still missing after installation: $missing"
+[ "$manager" = apt ] || dnf_tpl
 say "all there"

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "tests/unit/lib_check.h"
 
 #define DIR "tests/golden/cli/"
 
@@ -164,8 +165,6 @@ int main(void)
 {
 	Suite *s = suite_create("cli_render");
 	TCase *t = tcase_create("golden");
-	SRunner *r;
-	int failed;
 
 	tcase_add_loop_test(t, renders, 0, ARRAY_SIZE(cases));
 	tcase_add_loop_test(t, renders_anything, 0, ARRAY_SIZE(cases));
@@ -174,9 +173,5 @@ int main(void)
 	tcase_add_test(t, man_page_is_complete);
 	tcase_add_test(t, exit_codes_are_documented);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return check_main(s);
 }

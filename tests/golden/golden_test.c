@@ -19,6 +19,7 @@
 #include "policies/compiler/diff.h"
 #include "policies/compiler/load.h"
 #include "policies/compiler/vocab.h"
+#include "tests/unit/lib_check.h"
 
 #define DIR_NAME "tests/golden/policy"
 
@@ -265,17 +266,13 @@ int main(void)
 {
 	Suite *s = suite_create("golden");
 	TCase *tc = tcase_create("policy");
-	SRunner *r;
 	int failed;
 
 	find_cases();
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, golden_case, 0, n_cases);
 	suite_add_tcase(s, tc);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
+	failed = check_main(s);
 	for (int i = 0; i < n_cases; i++)
 		free(cases[i]);
 	if (!n_cases)

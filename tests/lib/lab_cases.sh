@@ -116,3 +116,14 @@ case_down() {
 	assert_fails "the lab's directory is gone" test -e "$DSI_LAB"
 	assert_ok "down of nothing is fine" lab down
 }
+
+# What both kinds promise of a lab that is up.
+cases_of_both() {
+	case_exec
+	case_errors
+	case_isolated
+	case_partition
+	case_loss
+	case_power
+	case_pause
+}

@@ -11,13 +11,18 @@ cluster_made() {
 	check_until 90 "n2 serves" active_is n2 n2
 	timed check "n3 enrols, with a server" enrol n3
 	measured "enrolment $MS ms"
-	check "n3 starts" service_start n3 dsid dsi-ss
-	check_until 90 "n3 votes" voters_are n2 2
 	check "n1 enrols" enrol n1
-	check "n1 starts" service_start n1 dsid
-	check_until 90 "three voters" voters_are n2 3
+	check "both start" both_start
+	check_until 120 "three voters" voters_are n2 3
 	check "a used token is refused, with the reason" used_token_refused
 	check "server active on n2, standby on n3" ask n2 '.server.active == "n2" and .server.standby == ["n3"]' status
+}
+
+both_start() { # at once: two machines, two processors
+	local n3_starts
+	service_start n3 dsid dsi-ss &
+	n3_starts=$!
+	service_start n1 dsid && wait "$n3_starts"
 }
 
 used_token_refused() {
@@ -80,7 +85,7 @@ direct_refused() { # at once: a time-out would not do
 }
 # While dsid is away nobody tells the client, whose SYNs are dropped all the same.
 direct_unanswered() {
-	on n1 timeout 10 redis-cli -h 10.77.0.3 ping >"$JOB_LOG/direct" 2>&1
+	on n1 timeout 5 redis-cli -h 10.77.0.3 ping >"$JOB_LOG/direct" 2>&1
 	! grep -q PONG "$JOB_LOG/direct"
 }
 http_code() { # PATH CODE
@@ -210,9 +215,15 @@ server_power_cut() {
 	measured "$(grep -o 'would leave.*' "$JOB_LOG/revoke" | head -n 1)"
 }
 
+# It boots while the next row runs: the machine has two processors.
+node_starts() {
+	lab start n2 >"$JOB_LOG/start" 2>&1 &
+	NODE_STARTS=$!
+}
+
 node_comes_back() {
 	row "5 the node is started again and catches up"
-	check "n2 starts" lab start n2
+	check "n2 starts" wait "$NODE_STARTS"
 	check_until 60 "n2 answers" on n2 true
 	check "services start" service_start n2 dsid dsi-ss
 	check_until 120 "three of three voters" voters_are n3 3
@@ -228,11 +239,13 @@ manager_killed() {
 	row "6 kill -9 of dsid on n3: its kernel goes on refusing, dsid comes back"
 	check "dsid is killed" on n3 sh -c 'systemctl kill -s KILL dsid; true'
 	check "n3's kernel goes on refusing" direct_unanswered
-	check_until 90 "dsid is back, three of three voters" voters_are n3 3
-	check_until 60 "it enforces the newest policy" ask n3 '.policy.enforced == 3' status
+	check_until 90 "dsid is back, two of three voters present, as before" two_present n3
+	check_until 60 "it enforces the newest policy" ask n3 '.policy.enforced == 2' status
 	check "its pins were re-adopted" on n3 sh -c 'journalctl -u dsid --no-pager | grep -q re-adopted'
 	check "nginx (n1) -> redis (n3) still works" proxy_ping
 }
+
+two_present() { ask "$1" '.view.live and .view.voters == 3 and .view.voters_present == 2' status >/dev/null; }
 
 # A fourth member on paper, with an address of n1's: three voters cannot throw one of themselves out while another
 # is away, and this verdict needs neither of them.
@@ -241,14 +254,14 @@ trust_runs_out() {
 	check "a token for n4" token_for_n4
 	check "n4 is a member" admin n1 enroll --root /tmp/n4 --token - --address 10.77.0.4:5410 --no-ring <"$JOB_LOG/token.n4"
 	check "n1 has its address too" on n1 sh -c 'ip addr add 10.77.0.4/32 dev "$(ip -o route get 10.77.0.3 | sed "s/.* dev \([^ ]*\).*/\1/")"'
-	check "dsid on n3 is killed and kept away" on n3 sh -c 'systemctl mask --runtime --now dsid; ! pgrep -x dsid'
+	check "dsid on n3 is killed and kept away" on n3 sh -c 'systemctl kill -s KILL dsid; systemctl stop dsid; ! pgrep -x dsid'
 	timed check_until 120 "n3's kernel trusts n1 no longer" proxy_refused
 	measured "after $MS ms"
 	check "a verdict on n4, meanwhile" revoke n4
-	check "dsid on n3 comes back" on n3 sh -c 'systemctl unmask --runtime dsid && systemctl start dsid'
+	check "dsid on n3 comes back" service_start n3 dsid
 	check_until 90 "three of three voters" voters_are n2 3
 	check_until 60 "nginx (n1) -> redis (n3) works again" proxy_ping
-	check "n3's kernel refuses n4" on n1 sh -c '! curl -s -m 10 --interface 10.77.0.4 telnet://10.77.0.3:6379 </dev/null'
+	check "n3's kernel refuses n4" on n1 sh -c '! curl -s -m 5 --interface 10.77.0.4 telnet://10.77.0.3:6379 </dev/null'
 	check_until 30 "because it is revoked" ask n2 \
 		'[.denials[] | select(.node == "n3" and .subject_node == "n4" or (.detail | contains("10.77.0.4"))) | select(.reason | test("revoked"))] | length > 0' denials
 }
@@ -266,10 +279,9 @@ rolling_restart() {
 		done
 		echo >/tmp/done'
 	for node in n1 n2 n3; do
-		check "dsid restarts on $node" on "$node" systemctl restart dsid
-		check_until 90 "three of three voters" voters_are "$node" 3
-		[[ $node = n1 ]] || check "dsi-ss restarts on $node" on "$node" systemctl restart dsi-ss
-		check_until 90 "a server is active" three_live "$node"
+		# shellcheck disable=SC2046 # words
+		check "its daemons restart on $node" on "$node" systemctl restart $(daemons_of "$node")
+		check_until 90 "three of three voters, a server is active" three_live "$node"
 	done
 	check_until 30 "traffic ends" on n1 sh -c 'touch /tmp/stop; [ -e /tmp/done ]'
 	check "some was there" on n1 sh -c '[ "$(wc -l </tmp/good)" -ge 10 ]'
@@ -277,6 +289,7 @@ rolling_restart() {
 	measured "$(on n1 wc -l /tmp/good | cut -d' ' -f1) connections, $(on n1 sh -c 'cat /tmp/bad 2>/dev/null | wc -l') refused"
 }
 
+daemons_of() { [[ $1 = n1 ]] && echo dsid || echo dsid dsi-ss; } # NODE
 three_live() { ask "$1" '.view.live and .server.active != "" and .view.voters_present == 3' status >/dev/null; }
 
 server_revoked() {

@@ -15,13 +15,7 @@ before=$(machine_state)
 assert_ok "up" lab up --kind netns
 assert_eq "3 Yes" "$(cluster_of n1)" "quorate when up returns"
 assert_match "aes256" "$(on n1 cat /etc/corosync/corosync.conf)" "corosync encrypts"
-case_exec
-case_errors
-case_isolated
-case_partition
-case_loss
-case_power
-case_pause
+cases_of_both
 
 case_second_lab() {
 	local first=$DSI_LAB stage

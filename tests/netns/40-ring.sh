@@ -74,8 +74,8 @@ check "the old files are kept" on n2 sh -c "
 	[ \"\$(sha256sum </etc/corosync/authkey.dsi-previous)\" = '$old_key  -' ] && grep -q 'name: n1' /etc/corosync/corosync.conf.dsi-previous &&
 	[ \"\$(stat -c %a:%U /etc/corosync/authkey)\" = 400:root ]"
 check_until 20 "status says so" on_ring n2 n1 revoked false
-check "n1, with the old key and list, stays out after a restart of its corosync" on n1 sh -c '
-	pkill -x corosync; while pgrep -x corosync >/dev/null; do sleep 0.1; done; corosync'
+check "n1's corosync stops" process_ended n1 TERM corosync
+check "n1, with the old key and list, stays out after a restart of its corosync" on n1 corosync
 check_until 30 "it is alone again" cluster_is n1 "1 No"
 check "n2's ring does not see it" cluster_is n2 "2 Yes"
 check_until 10 "what it sends under the old key opens at neither" unread_from n2 n3

@@ -387,5 +387,5 @@ int main(void)
 	tcase_add_test(t, server_adds_a_voter_nobody_granted);
 	tcase_add_test(t, tokens_do_not_pile_up);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

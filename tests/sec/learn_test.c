@@ -701,5 +701,5 @@ int main(void)
 	tcase_add_test(t, the_dead_do_not_count);
 	tcase_add_test(t, stage_refuses);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

@@ -17,10 +17,8 @@
 #include "lib/ipc.h"
 #include "lib/ipc_wire.h"
 #include "tests/unit/lib_check.h"
+#include "tests/unit/lib_ipc_fixture.h"
 
-static struct loop *loop;
-static struct ipc_server *server;
-static char name[64];
 static int isolated, asked;
 
 static void on_isolate(void *ctx, struct ipc_request *rq, const json_t *args)
@@ -39,32 +37,7 @@ static ipc_handler *const handlers[CTL_COUNT] = { [CTL_STATUS] = on_status, [CTL
 
 static void setup(void)
 {
-	struct err e = { 0 };
-
-	snprintf(name, sizeof(name), "dsi-sec-%d", (int)getpid());
-	loop = loop_new();
-	ck_assert_msg(!ipc_server_new(&server, loop, name, CTL_BY_DSID, handlers, NULL, &e), "%s", e.text);
-}
-
-static void teardown(void)
-{
-	ipc_server_free(server);
-	loop_free(loop);
-}
-
-static void on_child(void *ctx, int pid, int status)
-{
-	loop_stop(loop, WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status));
-}
-
-static int with_client(int (*fn)(void))
-{
-	int pid = fork();
-
-	if (!pid)
-		_exit(fn());
-	ck_assert_int_eq(loop_child(loop, pid, on_child, NULL), 0);
-	return loop_run(loop);
+	ipc_begin(handlers);
 }
 
 static u64 ms(void)
@@ -162,7 +135,7 @@ START_TEST(nobody_speaks_on_anothers_connection)
 	ck_assert_int_eq(with_client(injector), 0);
 	ck_assert_int_eq(isolated, 0);
 	ck_assert_int_eq(asked, 1);
-	teardown();
+	ipc_end();
 }
 END_TEST
 
@@ -198,7 +171,7 @@ START_TEST(lengths_are_checked_before_libqb_copies)
 	setup();
 	ck_assert_int_eq(with_client(liar), 0);
 	ck_assert_int_eq(isolated, 0);
-	teardown();
+	ipc_end();
 }
 END_TEST
 
@@ -242,7 +215,7 @@ START_TEST(nobody_waits_for_who_does_not_listen)
 	setup();
 	ck_assert_int_eq(with_client(deaf), 0);
 	ck_assert_int_eq(asked, 4);
-	teardown();
+	ipc_end();
 }
 END_TEST
 
@@ -261,7 +234,7 @@ START_TEST(no_buffers_of_the_callers_choice)
 {
 	setup();
 	ck_assert_int_eq(with_client(greedy), 0);
-	teardown();
+	ipc_end();
 }
 END_TEST
 
@@ -286,7 +259,7 @@ START_TEST(silence_shuts_nobody_out)
 {
 	setup();
 	ck_assert_int_eq(with_client(silent), 0);
-	teardown();
+	ipc_end();
 }
 END_TEST
 
@@ -310,7 +283,7 @@ START_TEST(answers_of_strangers_are_not_believed)
 	int pid;
 
 	if (geteuid()) {
-		printf("SKIP: needs root to be a stranger\n");
+		printf("SKIP: answers_of_strangers_are_not_believed: needs root to be a stranger\n");
 		return;
 	}
 	ck_assert_int_eq(pipe(squatter_ready), 0);
@@ -318,7 +291,7 @@ START_TEST(answers_of_strangers_are_not_believed)
 	if (!pid)
 		squat();
 	ck_assert_int_eq((int)read(squatter_ready[0], &c, 1), 1);
-	snprintf(name, sizeof(name), "dsi-sec-%d", pid);
+	ipc_named(pid);
 	ck_assert_int_eq(ipc_call(name, "{\"verb\":\"status\"}", 17, 2000, &text, &n, &e), -DSI_ENOTCONN);
 	ck_assert_ptr_nonnull(strstr(e.text, "not DSI"));
 	kill(pid, SIGKILL);
@@ -344,7 +317,7 @@ START_TEST(a_stopped_daemon_costs_the_deadline)
 		_exit(loop_run(loop));
 	}
 	ck_assert_int_eq((int)read(ready[0], &c, 1), 1);
-	snprintf(name, sizeof(name), "dsi-sec-%d", pid);
+	ipc_named(pid);
 	kill(pid, SIGSTOP);
 	start = ms();
 	ck_assert_int_eq(ipc_call(name, "{\"verb\":\"status\"}", 17, 400, &text, &n, &e), -DSI_ETIMEDOUT);

@@ -220,7 +220,7 @@ static int becomes_somebody(void)
 START_TEST(monitor_keeps_only_its_capabilities)
 {
 	if (geteuid()) {
-		printf("SKIP: needs root\n");
+		printf("SKIP: monitor_keeps_only_its_capabilities: needs root\n");
 		return;
 	}
 	ck_assert_int_eq(confined(SANDBOX_MONITOR, caps_are_bounded), FINE);

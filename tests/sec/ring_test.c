@@ -479,5 +479,5 @@ int main(void)
 	tcase_add_test(t, not_the_old_key);
 	tcase_add_test(t, key_is_the_verdicts);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

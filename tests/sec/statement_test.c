@@ -331,5 +331,5 @@ int main(void)
 	tcase_add_test(t, entry_by_others);
 	tcase_add_test(t, mangled_bodies);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

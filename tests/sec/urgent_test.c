@@ -440,5 +440,5 @@ int main(void)
 	tcase_add_test(t, over_the_direct_leg);
 	tcase_add_test(t, submissions_flood);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

@@ -236,5 +236,5 @@ int main(void)
 	tcase_add_test(t, flags_and_reasons_are_bounded);
 	tcase_add_test(t, not_down_to_nothing);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

@@ -4,7 +4,7 @@
  * not synced, a direct leg, and a tiny replicated application (voter changes, verdicts, depositions, policy
  * bumps with bodies). Every step of every core passes gcs/order_check.
  *
- * Included as source: each test of tests/sim is one program.
+ * Included as source: each test of tests/sim is one program. One noun per part, cluster_*.c; scenario_*.c are order_test.c's.
  */
 #ifndef DSI_TESTS_SIM_CLUSTER_H
 #define DSI_TESTS_SIM_CLUSTER_H

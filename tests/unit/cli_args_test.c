@@ -121,5 +121,5 @@ int main(void)
 	tcase_add_test(t, no_control_character_is_printed);
 	tcase_add_test(t, bundles);
 	suite_add_tcase(s, t);
-	return suite_main(s);
+	return check_main(s);
 }

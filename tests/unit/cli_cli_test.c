@@ -44,6 +44,60 @@ START_TEST(usage_errors)
 }
 END_TEST
 
+/* doc/exit-codes.md: with --output-as=json standard output also gets the error, whatever was wrong and where it is said. */
+START_TEST(usage_errors_as_json)
+{
+	static const struct {
+		const char *argv[8];
+		const char *text;
+	} cases[] = {
+		{ { "dsi-admin", "nonsense", "--output-as=json" }, "unknown command \"nonsense\"" },
+		{ { "dsi-admin", "nonsense", "--output-as", "json" }, "unknown command \"nonsense\"" },
+		{ { "dsi-admin", "--output-as=json", "status" }, "unknown command" },
+		{ { "dsi-admin", "--output-as=json" }, "unknown command" },
+		{ { "dsi-admin", "policy", "nonsense", "--output-as=json" }, "policy nonsense" },
+		{ { "dsi-admin", "policy", "--output-as=json" }, "unknown command \"policy" },
+		{ { "dsi-admin", "status", "--nonsense", "--output-as=json" }, "unknown option --nonsense" },
+		{ { "dsi-admin", "status", "--output-as=json", "-x" }, "unknown option -x" },
+		{ { "dsi-admin", "status", "extra", "--output-as=json" }, "too many arguments" },
+		{ { "dsi-admin", "status", "--output-as=json", "--server=1" }, "takes no value" },
+		{ { "dsi-admin", "log", "--output-as=json", "--max" }, "needs a value" },
+		{ { "dsi-admin", "log", "--max", "x", "--output-as=json" }, "not a number" },
+		{ { "dsi-admin", "status", "--output-as=xml", "--output-as=json", "--quiet=1" }, "takes no value" },
+		{ { "dsi-admin", "init", "--output-as=json" }, "--cluster" },
+		{ { "dsi-admin", "\xff\xfe", "--output-as=json" }, "unknown command \"??\"" },
+	};
+	static const char *const plain[][4] = {
+		{ "dsi-admin", "nonsense", "--", "--output-as=json" },
+		{ "dsi-admin", "nonsense", "--output-as=json", "--output-as=text" },
+		{ "dsi-admin", "status", "--output-as=json", "--output-as=xml" },
+	};
+	struct fake f = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		json_t *doc, *error;
+		int n = 0;
+
+		while (n < 8 && cases[i].argv[n])
+			n++;
+		ck_assert_int_eq(fake_run(&f, n, cases[i].argv), 64);
+		doc = json_loads(f.out, 0, NULL);
+		ck_assert_msg(doc != NULL, "case %zu: \"%s\"", i, f.out);
+		error = json_object_get(doc, "error");
+		ck_assert_int_eq(json_integer_value(json_object_get(error, "code")), -DSI_EUSAGE);
+		ck_assert_str_eq(json_string_value(json_object_get(error, "name")), "EUSAGE");
+		ck_assert_msg(strstr(json_string_value(json_object_get(error, "text")), cases[i].text) != NULL, "case %zu: %s", i, f.out);
+		ck_assert_ptr_eq(strchr(f.log, '\n'), f.log + strlen(f.log) - 1);
+		json_decref(doc);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {
+		ck_assert_int_eq(fake_run(&f, 4, plain[i]), 64);
+		ck_assert_str_eq(f.out, "");
+	}
+	fake_fini(&f);
+}
+END_TEST
+
 START_TEST(help_needs_nothing)
 {
 	struct fake f = { 0 };
@@ -193,6 +247,7 @@ int main(void)
 	TCase *t = tcase_create("cli");
 
 	tcase_add_test(t, usage_errors);
+	tcase_add_test(t, usage_errors_as_json);
 	tcase_add_test(t, help_needs_nothing);
 	tcase_add_test(t, table_is_sound);
 	tcase_add_test(t, status_exits_as_quorumtool);
@@ -201,5 +256,5 @@ int main(void)
 	tcase_add_test(t, arguments_reach_the_daemon);
 	tcase_add_test(t, verdict_statuses);
 	suite_add_tcase(s, t);
-	return suite_main(s);
+	return check_main(s);
 }

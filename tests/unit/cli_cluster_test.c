@@ -547,5 +547,5 @@ int main(void)
 	tcase_add_test(t, reform_needs_force_and_root);
 	tcase_add_test(t, enroll_leaves_nothing_when_nobody_answers);
 	suite_add_tcase(s, t);
-	return suite_main(s);
+	return check_main(s);
 }

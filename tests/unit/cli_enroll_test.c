@@ -610,5 +610,5 @@ int main(void)
 	tcase_add_test(t, backup_and_restore);
 	tcase_add_test(t, reforms);
 	suite_add_tcase(s, t);
-	return suite_main(s);
+	return check_main(s);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "tests/unit/lib_check.h"
 
 enum { FAKE_ANSWERS = 32, FAKE_ASKED = 64 };
 
@@ -123,17 +124,6 @@ static inline void temp_remove(const char *dir)
 
 	snprintf(cmd, sizeof(cmd), "rm -rf -- '%s'", dir);
 	ck_assert_int_eq(system(cmd), 0);
-}
-
-static inline int suite_main(Suite *s)
-{
-	SRunner *r = srunner_create(s);
-	int failed;
-
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
 }
 
 #endif

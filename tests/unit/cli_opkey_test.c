@@ -147,5 +147,5 @@ int main(void)
 	tcase_add_test(t, hostile_files);
 	tcase_add_test(t, command_makes_and_shows);
 	suite_add_tcase(s, t);
-	return suite_main(s);
+	return check_main(s);
 }

@@ -28,7 +28,7 @@ A void a_entry(const struct world *w, u64 index, struct entry *ret)
 A struct blob a_envelope(struct world *w, u32 nid, u16 type, const struct entry *e, u64 term, struct blob body,
 			 const struct ack_bend *bend)
 {
-	u8 seed[CRYPTO_SEED], sig[CRYPTO_SIG], *p;
+	u8 seed[CRYPTO_SEED], sig[CRYPTO_SIG];
 	struct envelope v = { .version = ENVELOPE_VERSION + bend->version, .channel = CH_CONTROL, .flags = bend->flags,
 			      .role = bend->role ? bend->role : ROLE_MANAGER, .type = bend->type ? bend->type : type,
 			      .view = 7, .generation = e->generation + bend->generation, .nid = nid, .opening = 1,
@@ -44,12 +44,7 @@ A struct blob a_envelope(struct world *w, u32 nid, u16 type, const struct entry 
 	ck_assert_int_eq(crypto_sign(seed, SIGN_ENVELOPE, out.data, out.len, sig), 0);
 	sig[5] ^= bend->torn;
 	wbuf_bytes(&out, sig, sizeof(sig));
-	p = arena_alloc(&w->arena, out.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, out.data, out.len);
-	struct blob b = { p, out.len };
-	wbuf_fini(&out);
-	return b;
+	return w_keep(w, &out);
 }
 
 static const struct ack_bend a_straight;
@@ -98,16 +93,10 @@ A void a_note(struct world *w, struct proof_book *book, u32 nid, u64 term, u64 i
 A struct blob a_proof(struct world *w, const struct proof_book *book, u64 term)
 {
 	struct wbuf out;
-	u8 *p;
 
 	wbuf_init(&out, PROOF_MAX);
 	ck_assert_int_eq(proof_encode(book, term, &out), 0);
-	p = arena_alloc(&w->arena, out.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, out.data, out.len);
-	struct blob b = { p, out.len };
-	wbuf_fini(&out);
-	return b;
+	return w_keep(w, &out);
 }
 
 /* All these nodes acknowledged index, in its term. */

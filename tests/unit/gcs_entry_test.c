@@ -7,6 +7,7 @@
 
 #include "gcs/entry.h"
 #include "lib/err.h"
+#include "tests/unit/lib_check.h"
 
 static size_t sample(u8 *ret, size_t body)
 {
@@ -121,8 +122,6 @@ int main(void)
 {
 	Suite *s = suite_create("gcs_entry");
 	TCase *t = tcase_create("entry");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, encodes_and_decodes);
 	tcase_add_test(t, little_endian_on_every_machine);
@@ -131,9 +130,5 @@ int main(void)
 	tcase_add_test(t, limits);
 	tcase_add_test(t, types_have_names);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return check_main(s);
 }

@@ -16,13 +16,15 @@
 
 static int fixture_failed, fixture_cases, fixture_bad;
 
-/* One test function, counted as a case. */
+/* One test function, counted as a case; tests/run reads how it ended. */
 #define RUN(fn)                                                                                        \
 	do {                                                                                           \
 		int before_ = fixture_failed;                                                          \
 		fn();                                                                                  \
 		fixture_cases++;                                                                       \
 		fixture_bad += fixture_failed > before_;                                               \
+		printf("%s %s\n", fixture_failed > before_ ? "not ok" : "ok", #fn);                     \
+		fflush(stdout);                                                                        \
 	} while (0)
 
 #define CHECK(cond)                                                                                    \

@@ -147,5 +147,5 @@ int main(void)
 	tcase_add_test(t, every_cut_and_flip_is_refused);
 	tcase_add_test(t, not_made);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "gcs/lease.h"
+#include "tests/unit/lib_check.h"
 
 enum { S = 1000 }; /* any unit */
 
@@ -88,8 +89,6 @@ int main(void)
 {
 	Suite *s = suite_create("gcs_lease");
 	TCase *t = tcase_create("lease");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, gate_is_token_and_consensus);
 	tcase_add_test(t, trust_outlives_detection_and_opening);
@@ -98,9 +97,5 @@ int main(void)
 	tcase_add_test(t, what_was_never_sent_or_counted_already_proves_nothing);
 	tcase_add_test(t, beats_of_an_earlier_view_prove_nothing);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return check_main(s);
 }

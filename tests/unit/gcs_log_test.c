@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "gcs/log.h"
+#include "tests/unit/lib_check.h"
 
 static char dir[64];
 static struct loop *loop;
@@ -327,7 +328,7 @@ START_TEST(full_disk_leaves_nothing_half_done)
 	int fd;
 
 	if (mount("none", dir, "tmpfs", 0, "size=8m")) {
-		printf("SKIP full_disk_leaves_nothing_half_done: needs to mount a tmpfs: %s\n", strerror(errno));
+		printf("SKIP: full_disk_leaves_nothing_half_done: needs to mount a tmpfs: %s\n", strerror(errno));
 		return;
 	}
 	snprintf(path, sizeof(path), "%s/ballast", dir);
@@ -810,8 +811,6 @@ int main(void)
 {
 	Suite *s = suite_create("gcs_log");
 	TCase *t = tcase_create("log");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
@@ -835,9 +834,5 @@ int main(void)
 	tcase_add_test(t, a_log_from_before_proofs_opens);
 	tcase_add_test(t, meta_is_seen_at_once_and_after_restart);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return check_main(s);
 }

@@ -9,6 +9,7 @@
 
 #include "gcs/order.h"
 #include "lib/err.h"
+#include "tests/unit/lib_check.h"
 
 enum { LOG_MAX = 64 };
 
@@ -762,8 +763,6 @@ int main(void)
 {
 	Suite *s = suite_create("gcs_order");
 	TCase *t = tcase_create("order");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, begin, end);
 	tcase_add_test(t, opens_and_acknowledges);
@@ -790,9 +789,5 @@ int main(void)
 	tcase_add_test(t, a_server_writes_only_with_a_majority_of_promises);
 	tcase_add_test(t, promise_bytes_name_everything);
 	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return check_main(s);
 }

@@ -205,6 +205,56 @@ START_TEST(one_voter_proves_by_its_own)
 }
 END_TEST
 
+/* What was acknowledged in one generation says nothing of the log that root put in its place. */
+START_TEST(a_generation_proves_itself_only)
+{
+	struct world *w = w_three();
+	const struct ack_bend older = { .generation = (u32)-1 };
+	static const u32 one[] = { 3 };
+	struct state *at_base;
+	struct proof_book b = { 0 };
+	u8 prev[CRYPTO_HASH];
+	struct blob kept, lost;
+	struct reader r;
+	u64 base, term;
+
+	nop(w, 1);
+	base = w->s->applied;
+	term = w->term;
+	at_base = state_clone(w->s);
+	ck_assert_ptr_nonnull(at_base);
+	memcpy(prev, w->prev, sizeof(prev));
+	kept = a_prove(w, base, all, 3);
+	nop(w, 3);
+	lost = a_prove(w, base + 3, all, 3);
+	/* root: n3 alone, on base */
+	state_free(w->s);
+	w->s = at_base;
+	memcpy(w->prev, prev, sizeof(prev));
+	w->author = 3;
+	ck_assert_int_eq(w_reform_put(w, w_reform(w, 2, 3), true), 0);
+	ck_assert_int_eq(w_term(w, 3), 0);
+	nop(w, 1);
+	reader_init(&r, w, base - 1);
+	reader_set(&r, 1, all, 3);
+	ck_assert_uint_eq(reach(&r, lost), base - 1); /* as high an index, by all three, of entries that are no more */
+	ck_assert_uint_eq(reach(&r, kept), base);     /* what both logs have keeps its proof */
+	reader_init(&r, w, base + 1); /* the reform is committed by nature */
+	reader_set(&r, base + 1, one, 1);
+	ck_assert_uint_eq(reach(&r, lost), base + 1);
+	a_note(w, &b, 3, w->term, base + 3, &older); /* the right entry in an envelope of the old generation */
+	ck_assert_uint_eq(reach(&r, a_proof(w, &b, w->term)), base + 1);
+	memset(&b, 0, sizeof(b));
+	a_note(w, &b, 1, w->term, base + 3, NULL); /* who has no vote in this one */
+	a_note(w, &b, 2, w->term, base + 3, NULL);
+	ck_assert_uint_eq(reach(&r, a_proof(w, &b, w->term)), base + 1);
+	a_note(w, &b, 3, w->term, base + 3, NULL);
+	ck_assert_uint_eq(reach(&r, a_proof(w, &b, w->term)), base + 3);
+	ck_assert_uint_gt(w->term, term);
+	w_free(w);
+}
+END_TEST
+
 START_TEST(bytes_are_strict)
 {
 	struct world *w = w_three();
@@ -245,7 +295,8 @@ int main(void)
 	tcase_add_test(t, a_change_needs_the_set_before_and_the_set_it_makes);
 	tcase_add_test(t, what_was_acknowledged_before_the_verdict_counts);
 	tcase_add_test(t, one_voter_proves_by_its_own);
+	tcase_add_test(t, a_generation_proves_itself_only);
 	tcase_add_test(t, bytes_are_strict);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

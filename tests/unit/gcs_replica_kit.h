@@ -26,29 +26,13 @@ struct kit {
 /* name: of the world's node whose seeds go into the file. */
 KIT void kit_keys(struct fixture_keys *k, const char *name, enum keyfile_kind kind)
 {
-	u8 seed[CRYPTO_SEED], hash[CRYPTO_HASH], buf[KEYFILE_SIZE];
 	const bool server = kind == KEYFILE_SERVER;
-	struct wbuf w;
-	FILE *f;
+	u8 seeds[3][CRYPTO_SEED];
 
-	snprintf(k->path, sizeof(k->path), "/tmp/dsi-test-key.%d.%p", (int)getpid(), (void *)k);
-	wbuf_fixed(&w, buf, sizeof(buf));
-	wbuf_bytes(&w, "DSIK", 4);
-	wbuf_u8(&w, 1);
-	wbuf_u8(&w, (u8)kind);
-	w_seed2(name, server ? "server_sign" : "sign", seed);
-	wbuf_bytes(&w, seed, sizeof(seed));
-	w_seed2(name, server ? "server_kem" : "kem", seed);
-	wbuf_bytes(&w, seed, sizeof(seed));
-	w_seed2(name, "ca", seed);
-	wbuf_bytes(&w, seed, sizeof(seed));
-	ck_assert_int_eq(crypto_sha256(buf, w.len, hash), 0);
-	wbuf_bytes(&w, hash, sizeof(hash));
-	f = fopen(k->path, "w");
-	ck_assert_ptr_nonnull(f);
-	ck_assert_uint_eq(fwrite(buf, 1, w.len, f), sizeof(buf));
-	fclose(f);
-	fixture_keys_serve(k, kind);
+	w_seed2(name, server ? "server_sign" : "sign", seeds[0]);
+	w_seed2(name, server ? "server_kem" : "kem", seeds[1]);
+	w_seed2(name, "ca", seeds[2]);
+	fixture_keys_seeded(k, kind, (const u8(*)[CRYPTO_SEED])seeds);
 }
 
 KIT void kit_on_suspended(void *ctx, u32 nid, const struct statement *st)

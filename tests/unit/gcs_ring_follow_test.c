@@ -107,6 +107,121 @@ START_TEST(who_comes_again)
 }
 END_TEST
 
+/* --- with reforms and failovers -------------------------------------------------------------------------------- */
+
+/* n3 alone goes on, n2 is dead by root's word: no key comes with that, so it stays until a verdict brings one. */
+static void reform(struct world *w)
+{
+	u8 voters[4];
+	struct body_dead d = { .nid = 2, .name = "n2", .status = NODE_REVOKED, .reason = "gone" };
+	struct body_s_reform f = { .new_generation = 2, .base_index = w->s->applied, .next_nid = w->s->next_nid,
+				   .voters = { voters, 4 }, .servers = { voters, 4 } };
+	struct blob dead;
+
+	memcpy(d.sign, state_node(w->s, 2)->sign, 32);
+	memcpy(d.kem, state_node(w->s, 2)->kem, 32);
+	dead = w_blob(w, &schema_dead, &d);
+	f.dead = (struct blobs){ &dead, 1 };
+	w_le32(voters, 3);
+	memcpy(f.base_hash, w->prev, sizeof(f.base_hash));
+	w->author = 3;
+	ck_assert_msg(w_reform_put(w, w_reform_as(w, 2, &f, "root"), true) == 0, "%s %s", w->err.text, w->res.text);
+	ck_assert_int_eq(w_term(w, 3), 0);
+}
+
+START_TEST(dead_by_a_reform)
+{
+	struct world *w = w_three();
+	u64 first, reformed;
+
+	w_join(w, "n4", "n4", NODE_MEMBER);
+	w_join(w, "n5", "n5", NODE_MEMBER);
+	ck_assert_int_eq(verdict(w, 4, 0, 0), 0);
+	first = w->s->applied;
+	reformed = first + 1;
+	reform(w);
+	wanted(w, 3);
+	ck_assert_int_eq(wish("n2"), RING_KNOWN);
+	ck_assert_int_eq(wish("n4"), RING_OFF); /* by the verdict before, as ever */
+	ck_assert_int_eq(wish("n1"), RING_KNOWN); /* no voter any more, and a member */
+	ck_assert_uint_eq(want.key_index, first);
+	ck_assert_uint_gt(state_node(w->s, 2)->verdict_at, first); /* and makes nobody wait for a key */
+	ck_assert_uint_eq(state_node(w->s, 2)->verdict_at, reformed);
+	ck_assert_int_eq(verdict(w, 5, 0, 0), 0);
+	wanted(w, 3);
+	ck_assert_int_eq(wish("n5"), RING_OFF);
+	ck_assert_int_eq(wish("n2"), RING_OFF); /* it cannot have this one's key */
+	ck_assert_uint_eq(want.key_index, w->s->applied);
+	w_free(w);
+}
+END_TEST
+
+/* The verdict that rekeyed the ring is given up, and the next one comes at an index that is not higher. */
+START_TEST(given_up_by_a_reform)
+{
+	struct world *w = w_three();
+	struct ring_mark m = { .stage = RING_IN_FORCE, .generation = 1 };
+	struct state *base;
+	u8 prev[CRYPTO_HASH];
+
+	w_join(w, "n4", "n4", NODE_MEMBER);
+	base = state_clone(w->s);
+	ck_assert_ptr_nonnull(base);
+	memcpy(prev, w->prev, sizeof(prev));
+	for (u32 i = 0; i < 8; i++)
+		ck_assert_int_eq(w_put(w, ENTRY_NOP, (struct blob){ 0 }), 0);
+	ck_assert_int_eq(verdict(w, 4, 0, 0), 0);
+	wanted(w, 3);
+	m.key_index = want.key_index;
+	m.index = want.index;
+	state_free(w->s);
+	w->s = base;
+	memcpy(w->prev, prev, sizeof(prev));
+	reform(w);
+	wanted(w, 3);
+	ck_assert_uint_eq(want.key_index, 0);
+	ck_assert_int_eq(wish("n4"), RING_ON); /* the log knows of nothing against it; enrolled after n3 */
+	ck_assert_int_eq(verdict(w, 4, 0, 0), 0);
+	wanted(w, 3);
+	ck_assert_uint_lt(want.key_index, m.key_index); /* it would look old */
+	ck_assert(ring_mark_reformed(&m, state_node(w->s, 2)->verdict_at, 2, false));
+	ck_assert_uint_gt(want.key_index, m.key_index);
+	w_free(w);
+}
+END_TEST
+
+/* n1 orders a verdict and is gone: n2's TERM brings a group key of its own, and the ring's stays the verdict's. */
+START_TEST(failover_after_a_verdict)
+{
+	struct world *w = w_three();
+	static const u8 key[CRYPTO_KEY] = { 4 };
+	u8 got[CRYPTO_KEY];
+	struct blobs wraps;
+	struct entry v, t;
+	u64 index;
+
+	ck_assert_int_eq(state_make_wraps(w->s, w->s->keygen + 1, key, 3, &w->arena, &wraps), 0);
+	ck_assert_int_eq(w_put(w, ENTRY_VERDICT, w_body(w, w_verdict(w, "vera", 3), w->s->keygen + 1, &wraps)), 0);
+	ck_assert(w->res.changed & CHANGED_KEY);
+	index = w->s->applied;
+	ck_assert_int_eq(w_term(w, 2), 0);
+	ck_assert(w->res.changed & CHANGED_KEY);
+	for (u32 self = 1; self <= 2; self++) {
+		wanted(w, self);
+		ck_assert_uint_eq(want.key_index, index);
+		ck_assert_int_eq(wish("n3"), RING_OFF);
+		ck_assert_int_eq(entry_decode(&v, w->log[index - 1].p, w->log[index - 1].n), 0);
+		ck_assert_int_eq(entry_decode(&t, w->log[index].p, w->log[index].n), 0);
+		ck_assert_int_eq(w_unwrap(w, &v, self, ROLE_MANAGER, got), 0);
+		ck_assert_mem_eq(got, key, sizeof(key));
+		ck_assert_int_eq(w_unwrap(w, &t, self, ROLE_MANAGER, got), 0);
+		ck_assert_mem_ne(got, key, sizeof(key));
+	}
+	ck_assert_int_lt(w_unwrap(w, &v, 3, ROLE_MANAGER, got), 0);
+	w_free(w);
+}
+END_TEST
+
 /* --- the node list ---------------------------------------------------------------------------------------- */
 
 static const char conf3[] =
@@ -296,6 +411,55 @@ START_TEST(answers_and_gifts)
 }
 END_TEST
 
+/* --- what survives -------------------------------------------------------------------------------------------- */
+
+START_TEST(mark_round_trip)
+{
+	const struct ring_mark m = { .key_index = 50, .index = 52, .before = 3, .stage = RING_WRITTEN, .generation = 2 };
+	struct ring_mark got = { 0 };
+	u8 p[RING_MARK_SIZE];
+
+	ring_mark_encode(&m, p);
+	for (size_t n = 0; n < sizeof(p); n++)
+		ck_assert(n == RING_MARK_SIZE_1 || ring_mark_decode(&got, p, n) == -DSI_EPARSE);
+	ck_assert_uint_eq(got.index, 0);
+	ck_assert_int_eq(ring_mark_decode(&got, p, sizeof(p)), 0);
+	ck_assert(got.key_index == 50 && got.index == 52 && got.before == 3 && got.stage == RING_WRITTEN && got.generation == 2);
+	/* the format before: taken for the log's own generation */
+	ck_assert_int_eq(ring_mark_decode(&got, p, RING_MARK_SIZE_1), 0);
+	ck_assert(!ring_mark_reformed(&got, 40, 2, false));
+	ring_mark_joined(&got, 2);
+	ck_assert(got.key_index == 50 && got.index == 52 && got.generation == 2);
+	ck_assert(ring_mark_reformed(&got, 40, 3, false)); /* from then on it knows */
+	ck_assert_uint_eq(got.key_index, 39);
+}
+END_TEST
+
+/* A verdict at 50 rekeyed the ring; a reform on 39 gives it up, and dsid dies before it says so in the mark. */
+START_TEST(mark_of_before_the_reform)
+{
+	const struct ring_mark at50 = { .key_index = 50, .index = 52, .stage = RING_IN_FORCE, .generation = 1 };
+	struct ring_mark live = at50, dead = at50;
+
+	ck_assert(ring_mark_reformed(&live, 40, 2, true));
+	ck_assert(ring_mark_reformed(&dead, 40, 2, false)); /* at the next start: the same */
+	ck_assert_mem_eq(&live, &dead, sizeof(live));
+	ck_assert(live.key_index == 39 && live.index == 39); /* a verdict at 41 is newer */
+	live.key_index = live.index = 41;
+	ck_assert(!ring_mark_reformed(&live, 40, 2, false)); /* and every later start leaves its key alone */
+	ring_mark_joined(&live, 2);
+	ck_assert(live.key_index == 41 && live.index == 41);
+	/* a start that did not replay the reform */
+	dead = at50;
+	ring_mark_joined(&dead, 2);
+	ck_assert(!dead.key_index && !dead.index && dead.generation == 2);
+	/* what the reform kept is kept */
+	dead = at50;
+	ck_assert(ring_mark_reformed(&dead, 60, 2, false));
+	ck_assert(dead.key_index == 50 && dead.index == 52);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("gcs_ring_follow");
@@ -304,11 +468,16 @@ int main(void)
 	tcase_add_test(t, who_comes);
 	tcase_add_test(t, who_goes);
 	tcase_add_test(t, who_comes_again);
+	tcase_add_test(t, dead_by_a_reform);
+	tcase_add_test(t, given_up_by_a_reform);
+	tcase_add_test(t, failover_after_a_verdict);
 	tcase_add_test(t, list_follows);
 	tcase_add_test(t, list_refused);
 	tcase_add_test(t, turns);
 	tcase_add_test(t, jobs);
 	tcase_add_test(t, answers_and_gifts);
+	tcase_add_test(t, mark_round_trip);
+	tcase_add_test(t, mark_of_before_the_reform);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

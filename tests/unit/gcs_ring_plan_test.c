@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gcs/ring_plan.h"
+#include "tests/unit/lib_check.h"
 
 /* As pcs writes it. */
 static const char pcs[] =
@@ -388,7 +389,6 @@ int main(void)
 {
 	Suite *s = suite_create("gcs_ring_plan");
 	TCase *t = tcase_create("all");
-	SRunner *r = srunner_create(s);
 
 	tcase_add_test(t, reads_pcs);
 	tcase_add_test(t, reads_debian);
@@ -402,9 +402,5 @@ int main(void)
 	tcase_add_test(t, taken_from_a_member);
 	tcase_add_test(t, cut_and_flipped);
 	suite_add_tcase(s, t);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
+	return check_main(s);
 }

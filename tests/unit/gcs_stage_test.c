@@ -197,5 +197,5 @@ int main(void)
 	tcase_add_test(t, a_reform_is_not_staged);
 	tcase_add_test(t, figures);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

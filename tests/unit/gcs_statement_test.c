@@ -157,5 +157,5 @@ int main(void)
 	tcase_add_test(t, names);
 	tcase_add_test(t, enrol_bytes_are_unambiguous);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

@@ -187,5 +187,5 @@ int main(void)
 	tcase_add_test(t, checked_against_the_record);
 	tcase_add_test(t, refuses_what_cannot_be_used);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

@@ -16,6 +16,7 @@
 
 #include "gcs/genesis.h"
 #include "gcs/token.h"
+#include "tests/unit/lib_check.h"
 
 #define W DSI_UNUSED static
 
@@ -28,7 +29,7 @@ struct world {
 	u32 author;    /* NID of the server that writes */
 	u8 prev[CRYPTO_HASH];
 	u32 n_request;
-	struct { u8 *p; size_t n; } log[W_ENTRIES]; /* [index - 1] */
+	struct blob log[W_ENTRIES]; /* [index - 1] */
 	struct state_result res;
 	struct err err;
 	struct arena arena;
@@ -56,19 +57,25 @@ W void w_pub(const char *label, u8 ret[CRYPTO_PUB])
 	ck_assert_int_eq(crypto_sign_pub(seed, ret), 0);
 }
 
+/* What was written, as bytes that stay as long as the world; b is used up. */
+W struct blob w_keep(struct world *w, struct wbuf *b)
+{
+	u8 *p = arena_alloc(&w->arena, b->len);
+	struct blob ret = { p, b->len };
+
+	ck_assert_ptr_nonnull(p);
+	memcpy(p, b->data, b->len);
+	wbuf_fini(b);
+	return ret;
+}
+
 W struct blob w_blob(struct world *w, const struct body_schema *schema, const void *body)
 {
 	struct wbuf b;
-	u8 *p;
 
 	wbuf_init(&b, LIM_BODY);
 	ck_assert_int_eq(body_encode(schema, body, &b), 0);
-	p = arena_alloc(&w->arena, b.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, b.data, b.len);
-	struct blob ret = { p, b.len };
-	wbuf_fini(&b);
-	return ret;
+	return w_keep(w, &b);
 }
 
 /* --- nodes -------------------------------------------------------------------------------------------- */
@@ -129,19 +136,13 @@ W struct blob w_sign(struct world *w, struct statement *st, const char *signer, 
 {
 	u8 seed[CRYPTO_SEED];
 	struct wbuf b;
-	u8 *p;
 
 	st->body = body.p;
 	st->body_len = body.n;
 	w_seed(signer, seed);
 	wbuf_init(&b, STATEMENT_MAX);
 	ck_assert_int_eq(statement_make(st, statement_sign_seed, seed, &b), 0);
-	p = arena_alloc(&w->arena, b.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, b.data, b.len);
-	struct blob ret = { p, b.len };
-	wbuf_fini(&b);
-	return ret;
+	return w_keep(w, &b);
 }
 
 W struct blob w_statement(struct world *w, u16 kind, const char *signer, const struct body_schema *schema, const void *body)
@@ -157,7 +158,8 @@ W struct blob w_statement(struct world *w, u16 kind, const char *signer, const s
 /* Bytes of an entry by the current author, at the end of the log; e points into them. */
 W void w_entry(struct world *w, struct entry *e, u16 type, const void *body, size_t n)
 {
-	u8 seed[CRYPTO_SEED], *p;
+	u8 seed[CRYPTO_SEED];
+	struct blob kept;
 	struct wbuf b;
 
 	*e = (struct entry){ .type = type, .author_role = ROLE_SERVER, .author_nid = w->author, .term = w->term,
@@ -171,14 +173,10 @@ W void w_entry(struct world *w, struct entry *e, u16 type, const void *body, siz
 	w_seed2(w_keys[w->author], "server_sign", seed);
 	ck_assert_int_eq(crypto_sign(seed, SIGN_ENTRY, e->hash, sizeof(e->hash), e->sig), 0);
 	wbuf_bytes(&b, e->sig, sizeof(e->sig));
-	p = arena_alloc(&w->arena, b.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, b.data, b.len);
-	ck_assert_int_eq(entry_decode(e, p, b.len), 0);
+	kept = w_keep(w, &b);
+	ck_assert_int_eq(entry_decode(e, kept.p, kept.n), 0);
 	ck_assert_uint_le(e->index, W_ENTRIES);
-	w->log[e->index - 1].p = p;
-	w->log[e->index - 1].n = b.len;
-	wbuf_fini(&b);
+	w->log[e->index - 1] = kept;
 }
 
 /* Applies whatever it is; the code of refusal, 0 when it took effect. */
@@ -215,17 +213,11 @@ W struct blob w_body(struct world *w, struct blob statement, u32 keygen, const s
 {
 	struct statement st;
 	struct wbuf b;
-	u8 *p;
 
 	ck_assert_int_eq(statement_open(&st, statement.p, statement.n), 0);
 	wbuf_init(&b, LIM_ENTRY_BODY);
 	ck_assert_int_eq(state_make_body(&st, keygen, wraps, &b), 0);
-	p = arena_alloc(&w->arena, b.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, b.data, b.len);
-	struct blob ret = { p, b.len };
-	wbuf_fini(&b);
-	return ret;
+	return w_keep(w, &b);
 }
 
 /* Order a statement as an honest server would have to if it skipped state_check(). */
@@ -249,6 +241,12 @@ W int w_check(struct world *w, struct blob statement, const u32 *live, u32 n_liv
 W int w_say(struct world *w, u16 kind, const char *signer, const struct body_schema *schema, const void *body)
 {
 	return w_order(w, w_statement(w, kind, signer, schema, body));
+}
+
+/* Part of why the last one was refused. */
+W void w_expect_text(const struct world *w, const char *part)
+{
+	ck_assert_msg(strstr(w->err.text, part) != NULL, "\"%s\" not in \"%s\"", part, w->err.text);
 }
 
 /* --- what people say ---------------------------------------------------------------------------------- */
@@ -321,34 +319,23 @@ W struct blob w_request(struct world *w, const struct token *t, const char *name
 			const u8 exporter[CRYPTO_HASH])
 {
 	struct body_node node;
-	u8 seed[CRYPTO_SEED], *p;
+	u8 seed[CRYPTO_SEED];
 	struct wbuf b;
 
 	w_describe(w, &node, name, key, roles);
 	w_seed2(key, "sign", seed);
 	wbuf_init(&b, LIM_ENTRY_BODY);
 	ck_assert_int_eq(token_enrol(t, &node, exporter, statement_sign_seed, seed, &b, &w->err), 0);
-	p = arena_alloc(&w->arena, b.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, b.data, b.len);
-	struct blob ret = { p, b.len };
-	wbuf_fini(&b);
-	return ret;
+	return w_keep(w, &b);
 }
 
 W struct blob w_enrol_body(struct world *w, struct blob request)
 {
 	struct wbuf b;
-	u8 *p;
 
 	wbuf_init(&b, LIM_ENTRY_BODY);
 	ck_assert_int_eq(state_make_enrol(w->s, request.p, request.n, &b), 0);
-	p = arena_alloc(&w->arena, b.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, b.data, b.len);
-	struct blob ret = { p, b.len };
-	wbuf_fini(&b);
-	return ret;
+	return w_keep(w, &b);
 }
 
 W int w_promote(struct world *w, u32 nid)
@@ -416,6 +403,29 @@ W int w_term(struct world *w, u32 nid)
 			    w_term_body(w, w->term, nid, keygen, &wraps, w->s->voters[0].nid, w->s->voters[0].n));
 }
 
+/* 0: this node (its manager, its server) gets the key that the entry brings. */
+W int w_unwrap(struct world *w, const struct entry *e, u32 nid, enum msg_role role, u8 ret[CRYPTO_KEY])
+{
+	u8 wrap[CRYPTO_WRAP], info[64], seed[CRYPTO_SEED];
+	size_t n;
+	u32 keygen;
+	int rc = state_find_wrap(w->s, e, nid, role, &keygen, wrap, info, &n);
+
+	if (rc)
+		return rc;
+	ck_assert_uint_le(n, sizeof(info));
+	w_seed2(w_keys[nid], role == ROLE_SERVER ? "server_kem" : "kem", seed);
+	return crypto_unwrap(seed, info, n, wrap, ret);
+}
+
+/* The server goes back from version `of`, unconfirmed in time. */
+W int w_go_back(struct world *w, u64 of)
+{
+	struct body_e_policy b = { .back_of = of };
+
+	return w_put(w, ENTRY_POLICY, w_blob(w, &schema_e_policy, &b));
+}
+
 /* --- reform ------------------------------------------------------------------------------------------- */
 
 W void w_le32(u8 *p, u32 v)
@@ -452,17 +462,13 @@ W struct blob w_reform(struct world *w, u32 generation, u32 nid)
 W struct blob w_reform_entry(struct world *w, struct blob statement, struct entry *e)
 {
 	struct statement st;
+	struct blob ret;
 	struct wbuf b;
-	u8 *p;
 
 	ck_assert_int_eq(statement_open(&st, statement.p, statement.n), 0);
 	wbuf_init(&b, ENTRY_MAX);
 	ck_assert_msg(reform_entry(&st, w->s->term, &b, &w->err) == 0, "%s", w->err.text);
-	p = arena_alloc(&w->arena, b.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, b.data, b.len);
-	struct blob ret = { p, b.len };
-	wbuf_fini(&b);
+	ret = w_keep(w, &b);
 	ck_assert_int_eq(entry_decode(e, ret.p, ret.n), 0);
 	return ret;
 }
@@ -478,8 +484,7 @@ W int w_reform_put(struct world *w, struct blob statement, bool verify)
 		rc = state_verify_entry(w->s, &e, &w->err);
 	if (rc)
 		return rc;
-	w->log[e.index - 1].p = (u8 *)(uintptr_t)bytes.p;
-	w->log[e.index - 1].n = bytes.n;
+	w->log[e.index - 1] = bytes;
 	return w_apply(w, &e);
 }
 
@@ -541,13 +546,12 @@ W struct world *w_new(void)
 	ck_assert_msg(genesis_verify(b.data, b.len, w->genesis_root, w->s, &w->err) == 0, "%s", w->err.text);
 	ck_assert_int_eq(entry_decode(&e, b.data, b.len), 0);
 	memcpy(w->prev, e.hash, sizeof(w->prev));
-	w->log[0].p = arena_alloc(&w->arena, b.len);
-	w->log[0].n = b.len;
-	memcpy(w->log[0].p, b.data, b.len);
-	wbuf_fini(&b);
+	w->log[0] = w_keep(w, &b);
 	ck_assert_msg(w_term(w, 1) == 0, "%s %s", w->err.text, w->res.text);
 	return w;
 }
+
+W const u32 w_all3[] = { 1, 2, 3 };
 
 /* n1 voter and server, n2 and n3 too: the demo's shape, with one server more. */
 W struct world *w_three(void)
@@ -566,20 +570,15 @@ W void w_free(struct world *w)
 	free(w);
 }
 
+W void w_save(const struct state *s, struct wbuf *b)
+{
+	wbuf_init(b, 8 << 20);
+	ck_assert_int_eq(state_save(s, b), 0);
+}
+
 W void w_digest(const struct state *s, u8 ret[CRYPTO_HASH])
 {
 	ck_assert_int_eq(state_digest(s, ret), 0);
-}
-
-W int w_main(Suite *suite)
-{
-	SRunner *r = srunner_create(suite);
-
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-
-	srunner_free(r);
-	return failed ? 1 : 0;
 }
 
 #undef W

@@ -195,7 +195,7 @@ START_TEST(kernel_answers_alike)
 	int fd, rules, contexts;
 
 	if (!obj) {
-		printf("SKIP: this kernel does not load our BPF program (root? lockdown?): %s\n", strerror(errno));
+		printf("SKIP: kernel_answers_alike: this kernel does not load our BPF program (root? lockdown?): %s\n", strerror(errno));
 		return;
 	}
 	fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "dsi_ask"));

@@ -10,10 +10,8 @@
 #include "lib/ipc.h"
 #include "lib/limits.h"
 #include "tests/unit/lib_check.h"
+#include "tests/unit/lib_ipc_fixture.h"
 
-static struct loop *loop;
-static struct ipc_server *server;
-static char name[64];
 static struct ipc_request *kept;
 static int handled;
 
@@ -56,33 +54,7 @@ static ipc_handler *const handlers[CTL_COUNT] = {
 
 static void setup(void)
 {
-	struct err e = { 0 };
-
-	snprintf(name, sizeof(name), "dsi-test-%d", (int)getpid());
-	loop = loop_new();
-	ck_assert_msg(!ipc_server_new(&server, loop, name, CTL_BY_DSID, handlers, NULL, &e), "%s", e.text);
-}
-
-static void teardown(void)
-{
-	ipc_server_free(server);
-	loop_free(loop);
-}
-
-static void on_child(void *ctx, int pid, int status)
-{
-	loop_stop(loop, WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status));
-}
-
-/* Runs fn in a child while the server serves; its exit status. */
-static int with_client(int (*fn)(void))
-{
-	int pid = fork();
-
-	if (!pid)
-		_exit(fn());
-	ck_assert_int_eq(loop_child(loop, pid, on_child, NULL), 0);
-	return loop_run(loop);
+	ipc_begin(handlers);
 }
 
 /* Code of the answer, or of the call; *ret_doc may be NULL. */
@@ -140,7 +112,7 @@ START_TEST(requests_and_refusals)
 {
 	setup();
 	ck_assert_int_eq(with_client(plain_client), 0);
-	teardown();
+	ipc_end();
 }
 END_TEST
 
@@ -170,7 +142,7 @@ START_TEST(long_texts_travel_in_parts)
 	setup();
 	ck_assert_int_eq(with_client(long_client), 0);
 	ck_assert_int_eq(handled, 4);
-	teardown();
+	ipc_end();
 }
 END_TEST
 
@@ -210,7 +182,7 @@ START_TEST(answers_may_come_later_or_to_nobody)
 	kept = NULL;
 	ck_assert_int_eq(with_client(impatient_client), 0);
 	loop_timer_free(t);
-	teardown();
+	ipc_end();
 	ipc_answer(kept, 0, NULL, NULL);
 }
 END_TEST
@@ -236,13 +208,13 @@ START_TEST(killed_clients_leave_nothing)
 			setpgid(0, 0);
 			_exit(killed_client());
 		}
-		ck_assert_int_eq(loop_child(loop, pid, on_child, NULL), 0);
+		ck_assert_int_eq(loop_child(loop, pid, ipc_on_child, NULL), 0);
 		ck_assert_int_eq(loop_run(loop), 100 + SIGKILL);
 	}
 	ck_assert_int_eq(with_client(plain_client), 0);
 	if (kept)
 		ipc_answer(kept, 0, NULL, NULL);
-	teardown();
+	ipc_end();
 }
 END_TEST
 
@@ -270,13 +242,13 @@ static int as_nobody(void)
 START_TEST(rights_by_column)
 {
 	if (geteuid()) {
-		printf("SKIP: needs root to become another user\n");
+		printf("SKIP: rights_by_column: needs root to become another user\n");
 		return;
 	}
 	setup();
 	ck_assert_int_eq(with_client(as_nobody), 0);
 	ck_assert_int_eq(handled, 1);
-	teardown();
+	ipc_end();
 }
 END_TEST
 
@@ -291,7 +263,7 @@ static int nobodys_server(void)
 	status = with_client(plain_client);
 	if (status)
 		return status;
-	teardown();
+	ipc_end();
 	return 0;
 }
 
@@ -300,7 +272,7 @@ START_TEST(server_that_is_not_root)
 	int pid, status;
 
 	if (geteuid()) {
-		printf("SKIP: needs root to become another user\n");
+		printf("SKIP: server_that_is_not_root: needs root to become another user\n");
 		return;
 	}
 	pid = fork();

@@ -67,7 +67,7 @@ END_TEST
 START_TEST(no_locked_memory_no_secret)
 {
 #ifdef __SANITIZE_ADDRESS__
-	printf("SKIP: the sanitizer makes mlock() do nothing\n");
+	printf("SKIP: no_locked_memory_no_secret: the sanitizer makes mlock() do nothing\n");
 	return;
 #endif
 	struct rlimit none = { 0, 0 };

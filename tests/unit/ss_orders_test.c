@@ -10,7 +10,6 @@ static struct blob term_body(struct world *w, struct server *s, u32 author, u64 
 {
 	struct order_promise_proof proofs[LIM_VOTERS];
 	struct wbuf b;
-	u8 *p;
 
 	for (u32 i = 0; i < n; i++) {
 		u8 seed[CRYPTO_SEED], bytes[PROMISE_BYTES];
@@ -22,41 +21,22 @@ static struct blob term_body(struct world *w, struct server *s, u32 author, u64 
 	}
 	wbuf_init(&b, LIM_ENTRY_BODY);
 	ck_assert_int_eq(orders_term_body(s, &ring, proofs, n, &b), 0);
-	p = arena_alloc(&w->arena, b.len);
-	ck_assert_ptr_nonnull(p);
-	memcpy(p, b.data, b.len);
-	struct blob ret = { p, b.len };
-	wbuf_fini(&b);
-	return ret;
-}
-
-/* 0: this node (its manager, its server) gets the key. */
-static int unwraps(struct world *w, const struct entry *e, u32 nid, enum msg_role role, u8 ret[CRYPTO_KEY])
-{
-	u8 wrap[CRYPTO_WRAP], info[64], seed[CRYPTO_SEED];
-	size_t n;
-	u32 keygen;
-	int rc = state_find_wrap(w->s, e, nid, role, &keygen, wrap, info, &n);
-
-	if (rc)
-		return rc;
-	w_seed2(w_keys[nid], role == ROLE_SERVER ? "server_kem" : "kem", seed);
-	return crypto_unwrap(seed, info, n, wrap, ret);
+	return w_keep(w, &b);
 }
 
 static void same_key_for_all_but_three(struct world *w, const struct entry *e)
 {
 	u8 key[CRYPTO_KEY], other[CRYPTO_KEY];
 
-	ck_assert_int_eq(unwraps(w, e, 1, ROLE_MANAGER, key), 0);
+	ck_assert_int_eq(w_unwrap(w, e, 1, ROLE_MANAGER, key), 0);
 	for (u32 i = 1; i <= 2; i++) {
-		ck_assert_int_eq(unwraps(w, e, i, ROLE_MANAGER, other), 0);
+		ck_assert_int_eq(w_unwrap(w, e, i, ROLE_MANAGER, other), 0);
 		ck_assert_mem_eq(key, other, CRYPTO_KEY);
-		ck_assert_int_eq(unwraps(w, e, i, ROLE_SERVER, other), 0);
+		ck_assert_int_eq(w_unwrap(w, e, i, ROLE_SERVER, other), 0);
 		ck_assert_mem_eq(key, other, CRYPTO_KEY);
 	}
-	ck_assert_int_lt(unwraps(w, e, 3, ROLE_MANAGER, other), 0);
-	ck_assert_int_lt(unwraps(w, e, 3, ROLE_SERVER, other), 0);
+	ck_assert_int_lt(w_unwrap(w, e, 3, ROLE_MANAGER, other), 0);
+	ck_assert_int_lt(w_unwrap(w, e, 3, ROLE_SERVER, other), 0);
 }
 
 /* The server on n1 ordered a verdict on n3 with the next key and died before it was committed; n2 inherits it. */
@@ -150,7 +130,7 @@ START_TEST(newcomer_in_the_tail)
 	wbuf_init(&bytes, LIM_ENTRY_BODY);
 	ck_assert_int_eq(orders_key_body(&s, &bytes), 0);
 	w_entry(w, &e, ENTRY_GROUPKEY, bytes.data, bytes.len);
-	ck_assert_int_eq(unwraps(w, &e, 4, ROLE_MANAGER, got), 0);
+	ck_assert_int_eq(w_unwrap(w, &e, 4, ROLE_MANAGER, got), 0);
 	wbuf_fini(&bytes);
 	kit_stop(&k);
 	w_free(w);
@@ -167,5 +147,5 @@ int main(void)
 	tcase_add_test(t, a_key_that_is_owed_is_ordered);
 	tcase_add_test(t, newcomer_in_the_tail);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

@@ -29,13 +29,7 @@ case_shared_root() {
 	assert_ok "but to its own" on n1 touch /usr/bin/own
 }
 case_shared_root
-case_exec
-case_errors
-case_isolated
-case_partition
-case_loss
-case_power
-case_pause
+cases_of_both
 
 case_crash() {
 	local status=0
