@@ -196,7 +196,7 @@ static bool maybe_done(int code)
 static bool worth_another(int code)
 {
 	return code == -DSI_EAGAIN || code == -DSI_ETIMEDOUT || code == -DSI_ENOTCONN || code == -DSI_EQUORUM ||
-	       code == -DSI_EROLE || code == -DSI_EPEER || code == -DSI_EIO;
+	       code == -DSI_EROLE || code == -DSI_EPEER || code == -DSI_EIO || code == -DSI_ENOENT;
 }
 
 static int try_one(struct enroll *s, const char *address, struct err *e)

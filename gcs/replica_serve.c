@@ -7,6 +7,7 @@
  */
 #include "gcs/replica_impl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,16 @@ static u32 on_binding(void *ctx, const u8 pub[CRYPTO_PUB], u32 *ret_role)
 	return 0;
 }
 
+/* An operator reads it: enroll, backup and reform ask for the whole log. */
+static void not_here(struct replica *r, struct direct_request *rq)
+{
+	char text[160];
+	int n = snprintf(text, sizeof(text), "this member learnt by a snapshot and has no entries before %llu: ask another member",
+			 (unsigned long long)log_base(r->log, NULL));
+
+	direct_reply(rq, -DSI_ENOENT, text, (size_t)n);
+}
+
 /* u64 commit, u64 tail, then entries as blobs. */
 static void serve_entries(struct replica *r, struct direct_request *rq, const u8 *p, size_t n)
 {
@@ -39,8 +50,12 @@ static void serve_entries(struct replica *r, struct direct_request *rq, const u8
 	rbuf_init(&in, p, n);
 	u64 from = rbuf_u64(&in), to = rbuf_u64(&in), tail = log_tail(r->log);
 
-	if (rbuf_end(&in) || log_gap(r->log, from)) { /* not here: another member has it, or a snapshot stands for it */
-		direct_reply(rq, rbuf_end(&in) ? -DSI_EPARSE : -DSI_ENOENT, NULL, 0);
+	if (rbuf_end(&in)) {
+		direct_reply(rq, -DSI_EPARSE, NULL, 0);
+		return;
+	}
+	if (log_gap(r->log, from)) {
+		not_here(r, rq);
 		return;
 	}
 	wbuf_init(&out, LIM_DIRECT_FRAME - 1024);
@@ -96,6 +111,10 @@ static void serve_roots(struct replica *r, struct direct_request *rq)
 	size_t len;
 	const u8 *e = log_entry(r->log, 1, &len);
 
+	if (log_base(r->log, NULL)) { /* who enrols needs the whole log, and should know before it uses its token */
+		not_here(r, rq);
+		return;
+	}
 	wbuf_init(&out, LIM_DIRECT_FRAME - 1024);
 	if (e)
 		wbuf_blob(&out, e, len);

@@ -687,5 +687,5 @@ int main(void)
 	tcase_add_test(t, own_entries_are_not_cut);
 	tcase_add_loop_test(t, a_little_is_replayed, 0, 2);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }

@@ -238,5 +238,5 @@ int main(void)
 	tcase_add_test(t, the_book);
 	tcase_add_test(t, bytes);
 	suite_add_tcase(s, t);
-	return w_main(s);
+	return check_main(s);
 }
