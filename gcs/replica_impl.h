@@ -154,6 +154,7 @@ void urgent_list(void *ctx, struct blobs *ret); /* order_env.urgent */
 void urgent_delivered(struct replica *r, const u8 *p, size_t n); /* an entry went into our log */
 void urgent_applied(struct replica *r, const struct entry *e, const struct state_result *res);
 void urgent_submitted(struct replica *r, const struct body_submit *m); /* one of two voters: no entry will carry it */
+void urgent_skipped(struct replica *r); /* a snapshot stands for entries that were never applied here */
 void urgent_settle(struct replica *r); /* a reform was taken in: whom it made dead needs no suspension */
 void urgent_free(struct replica *r);
 

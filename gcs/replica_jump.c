@@ -173,7 +173,7 @@ static void on_written(void *ctx, u64 value, int code)
 	prove_forget(r); /* about what is not here any more */
 	learn_drop(r);
 	replica_take_state(r, fresh);
-	urgent_settle(r);
+	urgent_skipped(r);
 	replica_alarm(r, 1, "snapshot", "took the state at entry %llu from %s, on the word of %u voters",
 		      (unsigned long long)r->state->applied, j->src.address, j->o.n_word);
 	if (r->ops->rebuilt)

@@ -290,6 +290,25 @@ void urgent_settle(struct replica *r)
 		}
 }
 
+/* Entries were skipped that may have decided what is kept: a request id that the state has used is decided. Nothing else
+ * suspends while we are not in the stream. */
+void urgent_skipped(struct replica *r)
+{
+	for (u32 i = r->n_urgent; i-- > 0;)
+		for (u32 k = 0; k < r->state->n_request; k++)
+			if (!memcmp(r->state->request[k].id, r->urgent[i].request, 16)) {
+				drop(r, i);
+				break;
+			}
+	for (u32 nid = 0; nid < LIM_NIDS; nid++) {
+		if (!kept_about(r, ENTRY_VERDICT, nid))
+			bit_put(r->suspended, nid, false);
+		if (!kept_about(r, ENTRY_DEPOSE, nid))
+			bit_put(r->deposed, nid, false);
+	}
+	urgent_settle(r);
+}
+
 /* From here on state says what the node is; unless another statement about it waits: a server could else free a node
  * by ordering an old verdict on it, which is refused. */
 void urgent_applied(struct replica *r, const struct entry *e, const struct state_result *res)

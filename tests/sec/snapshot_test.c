@@ -7,7 +7,8 @@
  * it again, and teaches it on.
  *
  *   n1 voter, server (the liar)   n2 n3 voters   n4 the learner, n5 another one: real replicas on real TLS
- *   log: GENESIS TERM | n2 joins, votes (3-5) | n3 (6-8) | n4 (9-10) | n5 (11-12) | NOP; states told at PLACE and NEXT
+ *   log: GENESIS TERM | n2 joins, votes (3-5) | n3 (6-8) | n4 (9-10) | n5 (11-12) | n5 suspended, let go (13-14) |
+ *        NOP; states told at PLACE and NEXT
  * timeout: 300
  */
 #include "gcs/local.h"
@@ -42,6 +43,7 @@ static char dir[64], genesis[80], said[4096];
 static bool joined;
 static u32 rebuilt;
 static u64 deadline, replayed;
+static struct blob verdict;
 static struct wbuf image; /* at PLACE */
 static u8 digest[CRYPTO_HASH];
 
@@ -272,6 +274,10 @@ static void up(void)
 	ck_assert_uint_eq(w->s->applied, N3_VOTES);
 	ck_assert_uint_eq(w_join(w, "n4", "n4", NODE_MEMBER), LEARNER);
 	ck_assert_uint_eq(w_join(w, "n5", "n5", NODE_MEMBER), LEARNER + 1);
+	w->now = loop_wall_ms();
+	verdict = w_verdict_until(w, "vera", LEARNER + 1, w->now + 3600000);
+	ck_assert_int_eq(w_order(w, verdict), 0);
+	ck_assert_int_eq(w_order(w, w_node_op(w, ENTRY_WITHDRAW, "vera", LEARNER + 1)), 0);
 	while (w->s->applied < COMMITTED) {
 		ck_assert_int_eq(w_put(w, ENTRY_NOP, (struct blob){ 0 }), 0);
 		if (w->s->applied != PLACE)
@@ -628,6 +634,31 @@ START_TEST(one_voter_is_never_enough)
 }
 END_TEST
 
+/* A verdict that reached us before the snapshot, and that the entries it stands for decided: it must not stay. */
+START_TEST(a_verdict_that_was_decided_meanwhile)
+{
+	struct log_boot boot;
+	struct err e = { 0 };
+	struct log *g;
+
+	ck_assert_int_eq(log_open(&g, NULL, dir, &boot, &e), 0);
+	for (u64 i = 1; i <= 12; i++)
+		ck_assert_int_eq(log_append(g, i, w->log[i - 1].p, w->log[i - 1].n, NULL, NULL), 0);
+	log_commit_hint(g, 12);
+	log_close(g);
+	source_honest(&src[0], COMMITTED);
+	source_offers(&src[0]);
+	both(&src[0]);
+	learner_up();
+	ck_assert_msg(replica_urgent(r, verdict.p, verdict.n, &e) == 0, "%s", e.text);
+	ck_assert(replica_suspended(r, LEARNER + 1));
+	run_until(is_joined);
+	ck_assert_uint_eq(base(), PLACE);
+	ck_assert(!replica_suspended(r, LEARNER + 1));
+	ck_assert_uint_eq(r->n_urgent, 0);
+}
+END_TEST
+
 /* What we have on disk at the snapshot or past it we may have acknowledged: it is proven, never cut. */
 START_TEST(own_entries_are_not_cut)
 {
@@ -684,6 +715,7 @@ int main(void)
 	tcase_add_loop_test(t, installs_nothing_and_replays, 0, ARRAY_SIZE(lies));
 	tcase_add_loop_test(t, a_newcomer_asks_around, 0, ARRAY_SIZE(others));
 	tcase_add_test(t, one_voter_is_never_enough);
+	tcase_add_test(t, a_verdict_that_was_decided_meanwhile);
 	tcase_add_test(t, own_entries_are_not_cut);
 	tcase_add_loop_test(t, a_little_is_replayed, 0, 2);
 	suite_add_tcase(s, t);
