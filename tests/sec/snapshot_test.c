@@ -40,8 +40,8 @@ static struct fixture_keys learner_keys;
 static struct world *w;
 static struct replica *r;
 static char dir[64], genesis[80], said[4096];
-static bool joined;
-static u32 rebuilt;
+static bool joined, reformed;
+static u32 rebuilt, made_anew;
 static u64 deadline, replayed;
 static struct blob verdict;
 static struct wbuf image; /* at PLACE */
@@ -200,16 +200,18 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 {
 	struct entry real;
 
+	replayed++;
+	if (reformed)
+		return;
 	ck_assert_uint_le(e->index, COMMITTED);
 	a_entry(w, e->index, &real);
 	ck_assert_mem_eq(e->hash, real.hash, CRYPTO_HASH);
-	replayed++;
 }
 
 static void on_rebuilt(void *ctx, int code)
 {
-	ck_assert_int_eq(code, REPLICA_SNAPSHOT);
-	rebuilt++;
+	rebuilt += code == REPLICA_SNAPSHOT;
+	made_anew += code == 0;
 }
 
 static const struct replica_ops learner_ops = { .applied = on_applied, .joined = on_joined, .alarm = on_alarm,
@@ -229,7 +231,7 @@ static int try_start(struct replica **ret, const char *name, struct fixture_keys
 	cfg.n_peers = peer ? 1 : 0;
 	joined = false;
 	said[0] = 0;
-	replayed = rebuilt = 0;
+	replayed = rebuilt = made_anew = 0;
 	*ret = NULL;
 	rc = replica_new(ret, &cfg, &learner_ops, NULL, e);
 	return rc ? rc : replica_start(*ret, e);
@@ -260,6 +262,7 @@ static void up(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(genesis, sizeof(genesis), "%s/cluster", dir);
 	memset(src, 0, sizeof(src));
+	reformed = false;
 	ck_assert_ptr_nonnull((loop = loop_new()));
 	for (u32 i = 0; i < 2; i++)
 		wbuf_init(&src[i].image, LIM_STATE);
@@ -471,6 +474,83 @@ START_TEST(teaches_by_a_snapshot)
 	ck_assert_msg(shows || strstr(said, "does not have entry 13 any more"), "%s", said);
 	replica_free(second);
 	fixture_keys_stop(&keys);
+}
+END_TEST
+
+static void jumped(void)
+{
+	source_honest(&src[0], COMMITTED);
+	source_honest(&src[1], COMMITTED);
+	source_offers(&src[0]);
+	says(&src[0], 1, NULL);
+	says(&src[0], 2, NULL);
+	learner_up();
+	run_until(is_joined);
+	ck_assert_uint_eq(base(), PLACE);
+}
+
+static bool is_made_anew(void)
+{
+	return made_anew;
+}
+
+/* Its memory goes wrong, the majority's digest finds it: made anew from the image and what came after. */
+START_TEST(the_odd_one_begins_at_its_image)
+{
+	u8 right[CRYPTO_HASH], own[CRYPTO_HASH];
+	struct body_digest m = { .index = COMMITTED, .format = STATE_FORMAT };
+
+	jumped();
+	w_digest(r->state, right);
+	r->state->next_sid += 7;
+	w_digest(r->state, own);
+	agree_own(&r->agree, COMMITTED, own);
+	memcpy(m.digest, right, sizeof(right));
+	for (u32 nid = 1; nid <= 2; nid++)
+		agree_message(r, nid, &m);
+	run_until(is_made_anew);
+	is_right(r);
+	ck_assert(!r->diverged);
+}
+END_TEST
+
+static bool is_next_generation(void)
+{
+	return replica_state(r)->generation == 2;
+}
+
+/* A reform can stand on what is here, not on what a snapshot stands for. */
+START_TEST(a_reform_behind_the_base)
+{
+	u8 one[4];
+	struct entry e;
+	struct body_s_reform f = { .new_generation = 2, .base_index = PLACE - 1, .next_nid = w->s->next_nid,
+				   .voters = { one, 4 }, .servers = { one, 4 } };
+	struct err err = { 0 };
+	struct blob st;
+	size_t n;
+
+	w_le32(one, 1);
+	jumped();
+	a_entry(w, f.base_index, &e);
+	memcpy(f.base_hash, e.hash, sizeof(f.base_hash));
+	st = w_reform_as(w, 2, &f, "root");
+	ck_assert_int_eq(replica_reform(r, st.p, st.n, &err), -DSI_ECONFLICT);
+	ck_assert_msg(strstr(err.text, "move") && strstr(err.text, "383"), "%s", err.text);
+	ck_assert_uint_eq(replica_state(r)->generation, 1);
+	f.base_index = _i == 0 ? PLACE : COMMITTED;
+	a_entry(w, f.base_index, &e);
+	memcpy(f.base_hash, e.hash, sizeof(f.base_hash));
+	st = w_reform_as(w, 2, &f, "root");
+	reformed = true;
+	ck_assert_msg(replica_reform(r, st.p, st.n, &err) == 0, "%s", err.text);
+	run_until(is_next_generation);
+	ck_assert_uint_eq(applied(), f.base_index + 1);
+	learner_down();
+	learner_up();
+	ck_assert_uint_eq(replica_state(r)->generation, 2);
+	ck_assert_uint_eq(applied(), f.base_index + 1);
+	ck_assert(base() == PLACE && r->n_reforms == 1 && log_entry(replica_log(r), f.base_index + 1, &n));
 }
 END_TEST
 
@@ -712,6 +792,8 @@ int main(void)
 	tcase_set_timeout(t, 100);
 	tcase_add_test(t, jumps_joins_and_begins_again);
 	tcase_add_loop_test(t, teaches_by_a_snapshot, 0, 2);
+	tcase_add_test(t, the_odd_one_begins_at_its_image);
+	tcase_add_loop_test(t, a_reform_behind_the_base, 0, 2);
 	tcase_add_loop_test(t, installs_nothing_and_replays, 0, ARRAY_SIZE(lies));
 	tcase_add_loop_test(t, a_newcomer_asks_around, 0, ARRAY_SIZE(others));
 	tcase_add_test(t, one_voter_is_never_enough);
