@@ -58,7 +58,7 @@ static int prepare(sqlite3 *db, const char *text, sqlite3_stmt **ret, struct err
 	return rc ? err_set(e, sql_code(db, rc), "log.db: %s", sqlite3_errmsg(db)) : 0;
 }
 
-static int format_check(struct log *g, struct err *e)
+static int format_check(struct log *g, int *ret, struct err *e)
 {
 	sqlite3_stmt *s = NULL;
 	int version = 0, rc = prepare(g->wr, "PRAGMA user_version", &s, e);
@@ -67,10 +67,11 @@ static int format_check(struct log *g, struct err *e)
 		return rc;
 	if (sqlite3_step(s) == SQLITE_ROW)
 		version = sqlite3_column_int(s, 0);
+	*ret = version;
 	sqlite3_finalize(s);
 	if (version > LOG_FORMAT)
 		return err_set(e, -DSI_EVERSION, "log.db: format %d, this program knows %d", version, LOG_FORMAT);
-	return version ? 0 : sql_exec(g->wr, "PRAGMA user_version = 1");
+	return 0;
 }
 
 /* Creating the file makes names in the directory: synced here, once. In WAL mode FULL syncs the log at every
@@ -78,19 +79,21 @@ static int format_check(struct log *g, struct err *e)
 static int database(struct log *g, const char *dir, struct err *e)
 {
 	char path[LIM_PATH + 16];
-	int rc;
+	int format, rc;
 
 	if (snprintf(path, sizeof(path), "%s/log.db", dir) >= (int)sizeof(path))
 		return err_set(e, -DSI_ELIMIT, "%s: path too long", dir);
 	rc = connect_db(&g->wr, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, e);
 	if (!rc)
-		rc = format_check(g, e);
+		rc = format_check(g, &format, e);
 	if (rc)
 		return rc;
 	rc = sql_exec(g->wr, "PRAGMA synchronous = EXTRA; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 			     "PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF;");
 	if (!rc)
 		rc = sql_exec(g->wr, schema);
+	if (!rc && !format) /* a new one; 2 comes with a base */
+		rc = sql_exec(g->wr, "PRAGMA user_version = 1");
 	if (rc)
 		return err_set(e, rc, "%s: %s", path, sqlite3_errmsg(g->wr));
 	if (fsync(g->dir))

@@ -95,8 +95,8 @@ struct snapshot_reader {
 	bool (*voter)(void *ctx, u32 nid, u8 ret_pub[CRYPTO_PUB]);
 };
 /* May the image with o's digest be taken for the state at o->index? 0, and *ret_entry, pointing into o: the entry
- * there. -DSI_EVERSION another format; -DSI_EPARSE no entry of that place that
- * a server wrote; -DSI_ECLUSTER; -DSI_ESTALE another generation; -DSI_ELIMIT the image is too large; -DSI_EQUORUM too few of the reader's voters say so. */
+ * there. -DSI_EVERSION another format; -DSI_EPARSE no entry of that place that a server wrote; -DSI_ECLUSTER; -DSI_ESTALE
+ * another generation; -DSI_ELIMIT the image is too large; -DSI_EQUORUM too few of the reader's voters say so. */
 int snapshot_check(const struct snapshot_reader *r, const struct snapshot_offer *o, struct entry *ret_entry) DSI_MUST_CHECK;
 
 #endif
