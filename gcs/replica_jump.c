@@ -397,7 +397,7 @@ static void on_offer(void *ctx, int code, const struct direct_peer *peer, const 
 	if (code) {
 		if (code != -DSI_ENOENT && code != -DSI_EINVAL && code != -DSI_ESTALE) /* none; not known; not worth it */
 			replica_alarm(r, 1, "snapshot", "%s shows a snapshot that is not taken: %s", j->src.address, err_text(code));
-		jump_end(r, code, false);
+		jump_end(r, code, code == -DSI_ENOENT); /* it may have one by the next part */
 		return;
 	}
 	if (r->boot.empty)

@@ -30,6 +30,8 @@ struct source {
 	struct snapshot_offer offer; /* index 0: none */
 	struct wbuf image;
 	bool gone;               /* the image is, when asked for */
+	u32 part;                /* entries in one answer; 0: as many as may be */
+	u32 late;                /* times it has no snapshot yet */
 	bool unknown;            /* an older program */
 	u8 at_hash, at_digest;   /* xor'ed into what it has there */
 };
@@ -71,6 +73,8 @@ static int on_snapshot(struct source *s, const u8 *p, size_t n, struct wbuf *out
 	ck_assert_int_eq(snapshot_ask_decode(&a, p, n), 0);
 	switch (a.kind) {
 	case SNAPSHOT_OFFER:
+		if (s->late && s->late--)
+			return -DSI_ENOENT;
 		return s->offer.index ? snapshot_offer_encode(&s->offer, out) : -DSI_ENOENT;
 	case SNAPSHOT_PART:
 		s->parts++;
@@ -102,7 +106,7 @@ static int on_proven(struct source *s, const u8 *p, size_t n, struct wbuf *out)
 	s->asked++;
 	rbuf_init(&in, p, n);
 	a->commit = a->tail = s->has;
-	for (u64 i = rbuf_u64(&in); i <= s->has && a->n_entry < PROVEN_ENTRIES; i++)
+	for (u64 i = rbuf_u64(&in); i <= s->has && a->n_entry < (s->part ? s->part : PROVEN_ENTRIES); i++)
 		a->entry[a->n_entry++] = (struct blob){ s->log->log[i - 1].p, s->log->log[i - 1].n };
 	memcpy(a->proof, s->proof, sizeof(a->proof));
 	a->n_proof = s->n_proof;
@@ -489,6 +493,17 @@ static void jumped(void)
 	ck_assert_uint_eq(base(), PLACE);
 }
 
+/* A member that was started just now has a snapshot only after its first TERM. */
+START_TEST(asks_again_with_the_next_part)
+{
+	src[0].late = 1;
+	src[0].part = 32;
+	jumped();
+	ck_assert_uint_eq(src[0].late, 0);
+	is_right(r);
+}
+END_TEST
+
 static bool is_made_anew(void)
 {
 	return made_anew;
@@ -792,6 +807,7 @@ int main(void)
 	tcase_set_timeout(t, 100);
 	tcase_add_test(t, jumps_joins_and_begins_again);
 	tcase_add_loop_test(t, teaches_by_a_snapshot, 0, 2);
+	tcase_add_test(t, asks_again_with_the_next_part);
 	tcase_add_test(t, the_odd_one_begins_at_its_image);
 	tcase_add_loop_test(t, a_reform_behind_the_base, 0, 2);
 	tcase_add_loop_test(t, installs_nothing_and_replays, 0, ARRAY_SIZE(lies));
