@@ -40,6 +40,12 @@ enum {
 	LIM_SNAPSHOT_AHEAD = 256,  /* entries that a learner replays rather than take a snapshot */
 	LIM_DIGEST_EVERY = 64,     /* entries between two comparisons of state */
 	LIM_PROOF_EVERY = 1024,    /* entries between two commit proofs that are kept for good */
+	LIM_SVC_FRAME = 64 << 10,  /* one packet on the service socket */
+	LIM_SERVICES = 64,         /* services of one node, generations that drain included */
+	LIM_SVC_CALLS = 256,       /* requests to services that are not answered yet, on one node */
+	LIM_SVC_EACH = 32,         /* of these, of one connection */
+	LIM_SVC_WAIT_MS = 10000,   /* how long a request waits for its answer, also over a provider's restart */
+	LIM_SVC_DRAIN_MS = 5000,   /* how long an old generation may take for its last answers */
 };
 
 _Static_assert(LIM_ENTRY_BODY + 8192 <= LIM_BODY, "an entry fits a message body");
@@ -47,6 +53,7 @@ _Static_assert(LIM_STATE <= LIM_POLICY, "an image of the state is kept as a blob
 _Static_assert(LIM_FOREIGN_EACH < LIM_FOREIGN, "one member leaves room for the others");
 _Static_assert(LIM_BODY + 1024 <= LIM_RING_MSG, "a body and its envelope fit the ring");
 _Static_assert(LIM_RING_MSG + 1024 <= LIM_LINK_FRAME, "a ring message fits a link frame");
+_Static_assert(LIM_SVC_EACH < LIM_SVC_CALLS, "one program leaves room for the others");
 _Static_assert(LIM_RING_CONF + LIM_RING_KEY + 1024 <= LIM_LINK_FRAME, "both files of the ring fit a link frame");
 
 #endif
