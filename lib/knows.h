@@ -10,6 +10,9 @@
  * policies/image.h). A row is never changed or taken back. A verdict must stay at level 1: no member may keep itself
  * from being revoked by claiming to be old.
  *
+ * A new message on the channels needs no level by itself: who has no row for it in MSG_TABLE refuses that message alone
+ * and follows on (gcs/session_judge.c counts its sequence before its type).
+ *
  * A HELLO without a level is from a program before levels: 1.
  */
 #ifndef DSI_LIB_KNOWS_H
