@@ -110,7 +110,7 @@ service_start() { # NODE SERVICE...
 	local node=$1 s
 	shift
 	if [[ $JOB_KIND = vm ]]; then
-		on "$node" systemctl start "$@"
+		STEP_SECONDS=180 on "$node" systemctl start "$@" # the verifier under emulation, on a machine that does other things too
 	else
 		for s; do lab exec -d "$node" -- sh -c "$s >>/var/log/$s.log 2>&1"; done
 	fi

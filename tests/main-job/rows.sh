@@ -280,7 +280,7 @@ rolling_restart() {
 		echo >/tmp/done'
 	for node in n1 n2 n3; do
 		# shellcheck disable=SC2046 # words
-		check "its daemons restart on $node" on "$node" systemctl restart $(daemons_of "$node")
+		STEP_SECONDS=180 check "its daemons restart on $node" on "$node" systemctl restart $(daemons_of "$node")
 		check_until 90 "three of three voters, a server is active" three_live "$node"
 	done
 	check_until 30 "traffic ends" on n1 sh -c 'touch /tmp/stop; [ -e /tmp/done ]'
