@@ -23,12 +23,15 @@ void census_hello(struct census *c, u32 nid, u8 role, const struct body_hello *h
 {
 	struct census_row *row = row_for(c, nid);
 	bool server = role == ROLE_SERVER;
+	char *version = server ? row->server_version : row->version;
 	size_t len;
 	u32 level = knows_level(h->version, &len);
 
 	*(server ? &row->server_level : &row->level) = level;
-	snprintf(server ? row->server_version : row->version, sizeof(row->version), "%.*s", (int)MIN(len, sizeof(row->version) - 1),
-		 h->version);
+	snprintf(version, sizeof(row->version), "%.*s", (int)MIN(len, sizeof(row->version) - 1), h->version);
+	for (char *p = version; *p; p++) /* a member's words, shown on people's terminals */
+		if (*p < 0x21 || *p > 0x7e)
+			*p = '?';
 }
 
 u32 census_too_old(const struct census *c, const struct order_status *o, u32 level, char *ret, size_t cap)

@@ -37,8 +37,8 @@ struct census_sum { /* of the bound members of the log */
 };
 void census_sum(const struct census *c, const struct state *s, const struct order_status *o, struct census_sum *ret);
 /*
- * A present member that is too old for what needs `level`: its NID and its words for people in ret ("version 0.1.0,
- * level 1"), cap bytes; 0: none, whoever is there knows it. Managers and servers both read the log, so both count;
+ * A present member that is too old for what needs `level`: its NID, and in ret (cap bytes) what it runs, for people: "dsid
+ * of version 0.1.0, level 1"; 0: none, whoever is there knows it. Managers and servers both read the log, so both count;
  * who has not said is too old for all but level 1.
  */
 u32 census_too_old(const struct census *c, const struct order_status *o, u32 level, char *ret, size_t cap);

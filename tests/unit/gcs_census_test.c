@@ -89,6 +89,9 @@ START_TEST(who_is_too_old)
 	ck_assert_str_eq(text, "dsid that has not said its version yet");
 	ck_assert_uint_eq(census_too_old(&c, &o, KNOWS_FIRST, text, sizeof(text)), 0); /* what all know is never held up */
 	ck_assert_uint_ne(census_too_old(&c, &o, KNOWS_NOBODY, text, sizeof(text)), 0);
+	census_hello(&c, 3, ROLE_MANAGER, &(struct body_hello){ .version = "\x1b[31m\xff 0123456789012345678901234567890/9" });
+	ck_assert_str_eq(census_row(&c, 3)->version, "?[31m??012345678901234567890123");
+	ck_assert_uint_eq(census_row(&c, 3)->level, 9);
 }
 END_TEST
 
