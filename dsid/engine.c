@@ -392,8 +392,7 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 
 	switch (info->type) {
 	case MSG_HELLO:
-		if (from->role == ROLE_MANAGER)
-			census_hello(&g->census, from->nid, body);
+		census_hello(&g->census, from->nid, from->role, body);
 		break;
 	case MSG_SUBMIT:
 		on_submit(g, body);

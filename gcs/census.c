@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/knows.h"
+
 static struct census_row *row_for(struct census *c, u32 nid)
 {
 	for (u32 i = 0; i < c->n; i++)
@@ -17,9 +19,39 @@ static struct census_row *row_for(struct census *c, u32 nid)
 	return &c->row[c->n++];
 }
 
-void census_hello(struct census *c, u32 nid, const struct body_hello *h)
+void census_hello(struct census *c, u32 nid, u8 role, const struct body_hello *h)
 {
-	snprintf(row_for(c, nid)->version, sizeof(c->row[0].version), "%.31s", h->version);
+	struct census_row *row = row_for(c, nid);
+	bool server = role == ROLE_SERVER;
+	char *version = server ? row->server_version : row->version;
+	size_t len;
+	u32 level = knows_level(h->version, &len);
+
+	*(server ? &row->server_level : &row->level) = level;
+	snprintf(version, sizeof(row->version), "%.*s", (int)MIN(len, sizeof(row->version) - 1), h->version);
+	for (char *p = version; *p; p++) /* a member's words, shown on people's terminals */
+		if (*p < 0x21 || *p > 0x7e)
+			*p = '?';
+}
+
+u32 census_too_old(const struct census *c, const struct order_status *o, u32 level, char *ret, size_t cap)
+{
+	for (u32 i = 0; level > KNOWS_FIRST && i < o->present_n + o->server_n; i++) {
+		bool server = i >= o->present_n;
+		u32 nid = server ? o->server_nid[i - o->present_n] : o->present_nid[i];
+		const struct census_row *row = census_row(c, nid);
+		u32 has = !row ? 0 : server ? row->server_level : row->level;
+
+		if (has >= level)
+			continue;
+		if (has)
+			snprintf(ret, cap, "%s of version %s, level %u", server ? "dsi-ss" : "dsid",
+				 server ? row->server_version : row->version, has);
+		else
+			snprintf(ret, cap, "%s that has not said its version yet", server ? "dsi-ss" : "dsid");
+		return nid;
+	}
+	return 0;
 }
 
 void census_report(struct census *c, u32 nid, const struct body_report *r)

@@ -18,12 +18,23 @@ _Static_assert(ENTRY_HEADER == 4 + 1 + 1 + 2 + 16 + 4 + 8 + 8 + CRYPTO_HASH + 4 
 const char *entry_type_name(u16 type)
 {
 	static const char *const names[ENTRY_TYPE_MAX] = {
-#define X(name, n) [n] = #name,
+#define X(name, n, level) [n] = #name,
 		ENTRY_TABLE(X)
 #undef X
 	};
 
 	return type < ENTRY_TYPE_MAX && names[type] ? names[type] : "UNKNOWN";
+}
+
+u32 entry_type_level(u16 type)
+{
+	static const u32 levels[ENTRY_TYPE_MAX] = {
+#define X(name, n, level) [n] = level,
+		ENTRY_TABLE(X)
+#undef X
+	};
+
+	return type < ENTRY_TYPE_MAX && levels[type] ? levels[type] : KNOWS_NOBODY;
 }
 
 static bool header_valid(const struct entry *e)

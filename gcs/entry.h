@@ -15,30 +15,31 @@
 
 #include "lib/buf.h"
 #include "lib/crypto.h"
+#include "lib/knows.h"
 #include "lib/limits.h"
 
-/* X(NAME, number, needs: R root signature, O operator statement, S server alone, flags) */
+/* X(NAME, number, level): a member of a lower level refuses it and stops following (lib/knows.h) */
 #define ENTRY_TABLE(X)                                                                                 \
-	X(GENESIS, 1)     /* root-signed cluster record: index 1 of a generation */                   \
-	X(TERM, 2)        /* a server takes a term: promises of a majority, fresh group key wraps */  \
-	X(NOP, 3)                                                                                     \
-	X(TOKEN, 4)       /* a join token's public half */                                            \
-	X(ENROL, 5)       /* node bound: NID, keys, addresses */                                      \
-	X(VOTER_ADD, 6)                                                                               \
-	X(VOTER_REMOVE, 7)                                                                            \
-	X(POLICY, 8)                                                                                  \
-	X(VERDICT, 9)                                                                                 \
-	X(WITHDRAW, 10)   /* a suspension ends without becoming final */                              \
-	X(READMIT, 11)                                                                                \
-	X(REMOVE, 12)     /* planned leave */                                                         \
-	X(DEPOSE, 13)                                                                                 \
-	X(GROUPKEY, 14)                                                                               \
-	X(SIDBLOCK, 15)                                                                               \
-	X(REFORM, 16)     /* root-signed new generation */                                            \
-	X(CONFIRM, 17)    /* a policy pushed with --confirm-within stays */
+	X(GENESIS, 1, 1)         /* root-signed cluster record: index 1 of a generation */             \
+	X(TERM, 2, 1)            /* a server takes a term: promises of a majority, fresh group key wraps */ \
+	X(NOP, 3, 1)                                                                                   \
+	X(TOKEN, 4, 1)           /* a join token's public half */                                      \
+	X(ENROL, 5, 1)           /* node bound: NID, keys, addresses */                                \
+	X(VOTER_ADD, 6, 1)                                                                             \
+	X(VOTER_REMOVE, 7, 1)                                                                          \
+	X(POLICY, 8, 1)          /* its image may need more */                                         \
+	X(VERDICT, 9, 1)                                                                               \
+	X(WITHDRAW, 10, 1)       /* a suspension ends without becoming final */                        \
+	X(READMIT, 11, 1)                                                                              \
+	X(REMOVE, 12, 1)         /* planned leave */                                                   \
+	X(DEPOSE, 13, 1)                                                                               \
+	X(GROUPKEY, 14, 1)                                                                             \
+	X(SIDBLOCK, 15, 1)                                                                             \
+	X(REFORM, 16, 1)         /* root-signed new generation */                                      \
+	X(CONFIRM, 17, 1)        /* a policy pushed with --confirm-within stays */
 
 enum entry_type {
-#define X(name, n) ENTRY_##name = n,
+#define X(name, n, level) ENTRY_##name = n,
 	ENTRY_TABLE(X)
 #undef X
 	ENTRY_TYPE_MAX
@@ -63,6 +64,7 @@ enum { ENTRY_OVERHEAD = 4 + 1 + 1 + 2 + 16 + 4 + 8 + 8 + 32 + 4 + 8 + 4 + 64,
        ENTRY_MAX = LIM_ENTRY_BODY + ENTRY_OVERHEAD };
 
 const char *entry_type_name(u16 type);
+u32 entry_type_level(u16 type); /* KNOWS_NOBODY for a type that is not in the table */
 /* Canonical bytes without the signature into w; sets e->hash. The caller signs e->hash and appends 64 bytes. */
 int entry_encode(struct entry *e, struct wbuf *w) DSI_MUST_CHECK;
 /* Strict; does not verify the signature. e points into p. */

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/knows.h"
+
 #ifndef DSI_VERSION
 #define DSI_VERSION "0"
 #endif
@@ -195,7 +197,7 @@ static int hello_send(struct session *s)
 	memcpy(h.random, s->random, sizeof(h.random));
 	memcpy(h.node, s->cfg.node, sizeof(h.node));
 	memcpy(h.direct, s->cfg.direct, sizeof(h.direct));
-	snprintf(h.version, sizeof(h.version), "%s", DSI_VERSION);
+	knows_text(DSI_VERSION, h.version, sizeof(h.version));
 	rc = own_send(s, msg_info(MSG_HELLO), GCS_URGENT, &h);
 	s->hello_sent = rc == 0;
 	return rc;

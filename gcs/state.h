@@ -180,8 +180,9 @@ int state_make_back(const struct state *s, struct wbuf *w) DSI_MUST_CHECK;      
 bool state_suspension_over(const struct state *s, u64 wall_ms);
 bool state_policy_overdue(const struct state *s, u64 wall_ms);
 
-/* Snapshot: canonical bytes; digest is SHA-256 of them. load is strict (untrusted until the digest matches): what
- * it accepts saves to the same bytes; on failure *s is as before. */
+/* Snapshot: canonical bytes of the newest format; digest is SHA-256 of them. load takes every format up to it and is
+ * strict (untrusted until the digest matches): what it accepts, saved in the format it had, gives the same bytes; on
+ * failure *s is as before. -DSI_EVERSION: of a newer format than we know. */
 int state_save(const struct state *s, struct wbuf *w) DSI_MUST_CHECK;
 int state_load(struct state *s, const u8 *p, size_t n) DSI_MUST_CHECK;
 enum { STATE_FORMAT = 1 }; /* of these bytes */

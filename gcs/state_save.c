@@ -4,7 +4,11 @@
  *
  * One table of fields per record drives both directions, so they cannot drift. Loading is strict: bounds as they
  * are read, then the invariants of the other state files, then the proof that what was read saves to the same
- * bytes. Not in it: incarnations (not agreed on).
+ * bytes, in the format it had. Not in it: incarnations (not agreed on).
+ *
+ * To append: raise STATE_FORMAT, put the new lists behind the last one in save_as() and load_all(), both under
+ * `if (format >= that number)`, and leave every line before alone; keep a state of the format before in
+ * tests/golden/state/. What an older format lacks is as state_new() makes it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +16,7 @@
 #include "gcs/state_impl.h"
 
 static const u8 save_magic[4] = { 'D', 'S', 'I', 'Z' };
-enum { SAVE_VERSION = STATE_FORMAT, SAVE_LIMIT = LIM_STATE };
+enum { SAVE_LIMIT = LIM_STATE };
 
 /* F(kind, member); kinds: u32 u64 str bytes flag, and addrs of a node */
 #define NODE_FIELDS(F)                                                                                 \
@@ -75,10 +79,10 @@ static void save_nids(const u32 *nid, u32 n, struct wbuf *w)
 		wbuf_u32(w, nid[i]);
 }
 
-int state_save(const struct state *s, struct wbuf *w)
+static int save_as(const struct state *s, u8 format, struct wbuf *w)
 {
 	wbuf_bytes(w, save_magic, sizeof(save_magic));
-	wbuf_u8(w, SAVE_VERSION);
+	wbuf_u8(w, format);
 	save_head(s, w);
 	SAVE_LIST(operator, s->op, s->n_op);
 	SAVE_LIST(node, s->node, s->n_node);
@@ -89,6 +93,11 @@ int state_save(const struct state *s, struct wbuf *w)
 	SAVE_LIST(token, s->token, s->n_token);
 	SAVE_LIST(request, s->request, s->n_request);
 	return wbuf_ok(w) ? 0 : -DSI_ENOMEM;
+}
+
+int state_save(const struct state *s, struct wbuf *w)
+{
+	return save_as(s, STATE_FORMAT, w);
 }
 
 int state_digest(const struct state *s, u8 ret[CRYPTO_HASH])
@@ -158,13 +167,15 @@ static u32 load_nids(u32 *nid, u32 max, struct rbuf *r)
 	return n;
 }
 
-static int load_all(struct state *s, struct rbuf *r)
+static int load_all(struct state *s, struct rbuf *r, u8 *ret_format)
 {
 	const u8 *magic = rbuf_bytes(r, sizeof(save_magic));
+	u8 format = rbuf_u8(r);
 
+	*ret_format = format;
 	if (!magic || memcmp(magic, save_magic, sizeof(save_magic)))
 		return magic ? -DSI_EPARSE : -DSI_ETRUNC;
-	if (rbuf_u8(r) != SAVE_VERSION)
+	if (!format || format > STATE_FORMAT)
 		return rbuf_ok(r) ? -DSI_EVERSION : -DSI_ETRUNC;
 	load_head(s, r);
 	LOAD_LIST(operator, s->op, s->n_op, LIM_OPERATORS);
@@ -232,13 +243,13 @@ static bool history_valid(const struct state *s)
 }
 
 /* What was read must save to what was read: no second spelling of one state. */
-static int load_canonical(const struct state *s, const u8 *p, size_t n)
+static int load_canonical(const struct state *s, u8 format, const u8 *p, size_t n)
 {
 	struct wbuf w;
 	int rc;
 
 	wbuf_init(&w, SAVE_LIMIT);
-	rc = state_save(s, &w);
+	rc = save_as(s, format, &w);
 	if (!rc && (w.len != n || memcmp(w.data, p, n)))
 		rc = -DSI_EPARSE;
 	wbuf_fini(&w);
@@ -250,16 +261,17 @@ int state_load(struct state *s, const u8 *p, size_t n)
 	struct state *t = state_new();
 	struct state old = *s;
 	struct rbuf r;
+	u8 format;
 	int rc;
 
 	if (!t)
 		return -DSI_ENOMEM;
 	rbuf_init(&r, p, n);
-	rc = load_all(t, &r);
+	rc = load_all(t, &r, &format);
 	if (!rc && !(nodes_valid(t) && voters_valid(t) && servers_valid(t) && history_valid(t)))
 		rc = -DSI_EPARSE;
 	if (!rc)
-		rc = load_canonical(t, p, n);
+		rc = load_canonical(t, format, p, n);
 	if (!rc) {
 		t->n_voters = t->voters[0].n ? 1 : 0;
 		if (t->n_history)

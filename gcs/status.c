@@ -72,6 +72,8 @@ static json_t *node_row(const struct status_input *in, const struct state_node *
 	json_object_set_new(o, "deposed", json_boolean(n->deposed));
 	json_object_set_new(o, "direct", json_string(n->direct));
 	json_object_set_new(o, "key", hex(n->sign, CRYPTO_PUB));
+	json_object_set_new(o, "version", json_string(row ? row->version : ""));
+	json_object_set_new(o, "level", json_integer(row ? (json_int_t)row->level : 0));
 	return o;
 }
 

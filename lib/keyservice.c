@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The key service and its client. The service's memory: three seeds, locked, never written anywhere. Its
- * requests are a table; what a client may not ask has no row.
- *
- * Request payloads: SIGN u8 purpose, bytes; UNWRAP u16 info length, info, wrap; DERIVE key, u16 length wanted,
- * info; PUB none. Reply: i32 code, result.
+ * requests are a table (KEYSVC_TABLE), and so is what may be signed. Reply: i32 code, result.
  */
 #include "lib/keyservice.h"
 
@@ -23,7 +20,6 @@
 #include "lib/sandbox.h"
 #include "lib/secret.h"
 
-enum keysvc_op { KEYSVC_PUB = 1, KEYSVC_SIGN, KEYSVC_UNWRAP, KEYSVC_DERIVE, KEYSVC_REPLY = 64 };
 enum { REPLY_MAX = 256, DERIVE_MAX = 64, CALL_MS = 5000, START_MS = 60000, FDS_MAX = 8 };
 
 struct seeds {
@@ -139,30 +135,41 @@ int keyfile_sign(const char *path, enum sign_purpose p, const void *d, size_t n,
 
 /* --- service ---------------------------------------------------------------------------------------------- */
 
-/* What a service of this kind may sign. TLS transcripts start with 64 spaces and nothing else does. */
-static bool may_sign(enum keyfile_kind kind, enum sign_purpose p, const u8 *d, size_t n)
+/* TLS transcripts start with 64 spaces and nothing else does. */
+static bool looks_tls(const u8 *d, size_t n)
 {
 	static const u8 spaces[] = "                                                                TLS 1.3, ";
 
-	switch (p) {
-	case SIGN_ENVELOPE:
-	case SIGN_STATE:
-		return true;
-	case SIGN_TLS:
-		return n > sizeof(spaces) && !memcmp(d, spaces, sizeof(spaces) - 1);
-	case SIGN_CERT:
-		return n && d[0] == 0x30; /* a DER SEQUENCE: neither of the other raw forms */
-	case SIGN_PROMISE:
-	case SIGN_ENROL:
-		return kind == KEYFILE_NODE;
-	case SIGN_ENTRY:
-		return kind == KEYFILE_SERVER;
-	default: /* STATEMENT, ROOT: people's keys, never here */
-		return false;
-	}
+	return n > sizeof(spaces) && !memcmp(d, spaces, sizeof(spaces) - 1);
 }
 
-static int serve_pub(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
+/* A DER SEQUENCE: neither of the other raw forms. */
+static bool looks_cert(const u8 *d, size_t n)
+{
+	return n && d[0] == 0x30;
+}
+
+/* What a service of this kind may sign, and what it must look like where no prefix of ours tells it apart. STATEMENT and
+ * ROOT have no row: people's keys, never here. */
+static const struct {
+	u32 kinds;
+	bool (*looks)(const u8 *d, size_t n);
+} purposes[SIGN_PURPOSE_COUNT] = {
+	[SIGN_ENVELOPE] = { KEYFILE_NODE | KEYFILE_SERVER, NULL },
+	[SIGN_STATE] = { KEYFILE_NODE | KEYFILE_SERVER, NULL },
+	[SIGN_TLS] = { KEYFILE_NODE | KEYFILE_SERVER, looks_tls },
+	[SIGN_CERT] = { KEYFILE_NODE | KEYFILE_SERVER, looks_cert },
+	[SIGN_PROMISE] = { KEYFILE_NODE, NULL },
+	[SIGN_ENROL] = { KEYFILE_NODE, NULL },
+	[SIGN_ENTRY] = { KEYFILE_SERVER, NULL },
+};
+
+static bool may_sign(enum keyfile_kind kind, enum sign_purpose p, const u8 *d, size_t n)
+{
+	return purposes[p].kinds & kind && (!purposes[p].looks || purposes[p].looks(d, n));
+}
+
+static int serve_PUB(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
 {
 	struct keyfile_pub pub;
 	int rc = pub_of(s, &pub);
@@ -171,7 +178,7 @@ static int serve_pub(const struct seeds *s, enum keyfile_kind kind, struct rbuf 
 	return rc;
 }
 
-static int serve_sign(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
+static int serve_SIGN(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
 {
 	enum sign_purpose p = rbuf_u8(in);
 	size_t n = rbuf_left(in);
@@ -186,7 +193,7 @@ static int serve_sign(const struct seeds *s, enum keyfile_kind kind, struct rbuf
 	return rc;
 }
 
-static int serve_unwrap(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
+static int serve_UNWRAP(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
 {
 	size_t n = rbuf_u16(in);
 	const u8 *info = rbuf_bytes(in, n), *wrap = rbuf_bytes(in, CRYPTO_WRAP);
@@ -201,7 +208,7 @@ static int serve_unwrap(const struct seeds *s, enum keyfile_kind kind, struct rb
 	return rc;
 }
 
-static int serve_derive(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
+static int serve_DERIVE(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out)
 {
 	const u8 *peer = rbuf_bytes(in, CRYPTO_PUB);
 	size_t want = rbuf_u16(in), n = rbuf_left(in);
@@ -221,11 +228,22 @@ static int serve_derive(const struct seeds *s, enum keyfile_kind kind, struct rb
 }
 
 static const struct {
+	u32 kinds;
 	int (*serve)(const struct seeds *s, enum keyfile_kind kind, struct rbuf *in, struct wbuf *out);
-} op_table[] = {
-	[KEYSVC_PUB] = { serve_pub }, [KEYSVC_SIGN] = { serve_sign }, [KEYSVC_UNWRAP] = { serve_unwrap },
-	[KEYSVC_DERIVE] = { serve_derive },
+} op_table[KEYSVC_OPS] = {
+#define X(op, number, who) [number] = { who, serve_##op },
+	KEYSVC_TABLE(X)
+#undef X
 };
+_Static_assert((int)KEYSVC_OPS <= (int)KEYSVC_REPLY, "a reply is no request");
+
+/* One request of a client of this service. */
+static int serve(const struct seeds *s, enum keyfile_kind kind, u16 op, struct rbuf *in, struct wbuf *out)
+{
+	if (op >= KEYSVC_OPS || !op_table[op].serve)
+		return -DSI_EINVAL;
+	return op_table[op].kinds & kind ? op_table[op].serve(s, kind, in, out) : -DSI_EROLE;
+}
 
 /* One request; false when the client is gone or broke the protocol. */
 static bool serve_one(const struct seeds *s, enum keyfile_kind kind, int fd, u8 *buf)
@@ -243,7 +261,7 @@ static bool serve_one(const struct seeds *s, enum keyfile_kind kind, int fd, u8 
 	rbuf_init(&in, buf, n);
 	wbuf_fixed(&out, reply, sizeof(reply));
 	wbuf_u32(&out, 0);
-	rc = type < ARRAY_SIZE(op_table) && op_table[type].serve ? op_table[type].serve(s, kind, &in, &out) : -DSI_EINVAL;
+	rc = serve(s, kind, type, &in, &out);
 	if (rc) {
 		wbuf_reset(&out);
 		wbuf_u32(&out, (u32)rc);

@@ -5,7 +5,8 @@
  * locks its memory, drops to its own user, enters a seccomp filter that knows read/write/poll/exit, and
  * serves requests on inherited socketpairs, one at a time.
  *
- * Who may ask for what is a column of the request table (KEYSVC_TABLE), not an if.
+ * Who may ask for what is a column of the request table (KEYSVC_TABLE), not an if: an operation that the service of
+ * this kind has no row for is refused as -DSI_EROLE, before its payload is looked at.
  *
  * Key file (root:_dsikey 0440; written by `dsi-admin init|enroll`): "DSIK" u8 version, u8 kind
  * (1 node, 2 server), 32-byte Ed25519 seed, 32-byte X25519 seed, 32-byte CA seed (P-256 scalar for the
@@ -17,7 +18,26 @@
 #include "lib/crypto.h"
 #include "lib/err.h"
 
-enum keyfile_kind { KEYFILE_NODE = 1, KEYFILE_SERVER = 2 };
+enum keyfile_kind { KEYFILE_NODE = 1, KEYFILE_SERVER = 2 }; /* bits, for columns */
+
+/*
+ * X(NAME, number, key services that have it, what it takes -> what it gives). Numbers are a format between processes of
+ * one package: append only. Everybody who holds a socket to the service may ask what is in its column; which
+ * purposes SIGN has is a second column, by purpose (keyservice.c).
+ */
+#define KEYSVC_TABLE(X)                                                                                \
+	X(PUB, 1, KEYFILE_NODE | KEYFILE_SERVER)    /* nothing -> both public halves */               \
+	X(SIGN, 2, KEYFILE_NODE | KEYFILE_SERVER)   /* u8 purpose, bytes -> signature */              \
+	X(UNWRAP, 3, KEYFILE_NODE | KEYFILE_SERVER) /* u16 info length, info, wrap -> group key */    \
+	X(DERIVE, 4, KEYFILE_NODE | KEYFILE_SERVER) /* peer's key, u16 wanted, info -> that many bytes */
+
+enum keysvc_op {
+#define X(name, number, kinds) KEYSVC_##name = number,
+	KEYSVC_TABLE(X)
+#undef X
+	KEYSVC_OPS,
+	KEYSVC_REPLY = 64,
+};
 enum { KEYFILE_SIZE = 6 + 3 * 32 + 32 };
 
 struct keyfile_pub {

@@ -41,7 +41,7 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 #define BODY_HELLO(F)                                                                                  \
 	F(key, random) /* of this start: goes into the sealing subkey */                              \
 	F(str, node)                                                                                  \
-	F(text, version) /* program version, for status */                                            \
+	F(text, version) /* of the program, then its level: "0.1.0/2" (lib/knows.h) */                                            \
 	F(text, direct)  /* address:port of the direct leg */                                         \
 	F(u64, tail_index)
 

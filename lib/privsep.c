@@ -37,6 +37,11 @@ static bool place_fds(const struct privsep_child *c)
 	return !syscall(SYS_close_range, PRIVSEP_FD + c->n_fds, ~0u, 0);
 }
 
+void privsep_drop_inherited(void)
+{
+	syscall(SYS_close_range, PRIVSEP_FD, ~0u, 0); /* cannot fail with these */
+}
+
 static void plain_signals(void)
 {
 	sigset_t none;

@@ -23,6 +23,9 @@ struct privsep_child {
 int privsep_spawn(const char *program, const struct privsep_child *c, int *ret_pid, struct err *e);
 /* A SEQPACKET pair, close-on-exec, buffers wide enough for link frames. */
 int privsep_pair(int ret[2], struct err *e);
+/* In the first process, before it opens anything: what whoever started us left open (a lock, a pipe) is not ours to hold,
+ * still less our children's. Standard streams stay. */
+void privsep_drop_inherited(void);
 /* In the child: role from the arguments ("-x ROLE"), NULL when this is the first process. */
 const char *privsep_role(int argc, char **argv);
 

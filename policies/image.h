@@ -9,7 +9,7 @@
  *
  *	header   magic "DSIP", u16 format, u16 flags (enum dsi_policy_flag), u32 size, u32 name,
  *	         u8 base[32] (SHA-256 of the image whose SIDs were kept; zero: none),
- *	         IMAGE_SECTION_COUNT x { u32 offset, u32 size, u32 count }
+ *	         as many x { u32 offset, u32 size, u32 count } as the format has sections: 1: 13, 2: 22
  *	strings  NUL-terminated, sorted, unique; every "name" or "path" is an offset in here
  *	contexts { u32 sid, name, flags (enum dsi_context_flag), file, line }   by sid; 1..3 are always there
  *	types    { u32 sid, name }                                              by sid; 3, 4 are always there
@@ -24,6 +24,21 @@
  *	rules    { rule key (u32 ssid, tsid, u16 nclass, qual, u32 cls), u32 allow, u32 line, u16 file, u16 place }
  *	         strictly ascending by (key, place, file, line)
  *	files    { u32 name }                  source files, base names
+ *	  format 2 goes on:
+ *	phases   { u32 sid, domain, phase }    by sid: `domain` (a name) in which phase; contexts only
+ *	protect  { u32 ssid, tsid, u16 nclass, qual, u32 how }  by the first four, as in a rule's key; how: 1 mtls
+ *	filter   { u16 from (node class), proto (IP), first, last, place, zero }  ascending; what the packet filter admits
+ *	audit    { u32 ssid, tsid, cls, perms, level }  ascending: what is recorded from which level on
+ *	patterns { u32 name, record, key, count, window_ms, severity }  by name; key: bit set of the record's fields
+ *	reactions{ u32 pattern, what, bound, sid }  ascending; pattern: row of patterns; sid: context restricted to, or 0
+ *	signed   { u32 sid, u8 digest[32] }    by sid, digest: what may be code there; zero digest: whatever a key signed
+ *	services { u32 name, sid, flags }      by name: which context may announce it
+ *	attributes { u32 service, user, sid }  by service, user (names): the context of a session
+ *
+ * Written as format 1 unless a section of format 2 has rows, so that a cluster in the middle of an upgrade takes every
+ * policy that its older members can. The sections of format 2 are laid out here and filled by nothing yet: rows in a
+ * section that this program has no meaning for are refused (-DSI_EVERSION), never skipped: what was left out might be
+ * the refusal. IMAGE_SECTION_TABLE says by `level` who knows the rows (lib/knows.h).
  *
  * Sections lie in this order, each 4-aligned behind the one before, padding zero. image_open() proves
  * all of this once; accessors then only decode and never fail on a valid index.
@@ -45,10 +60,11 @@
 
 #include "lib/compiler.h"
 #include "lib/err.h"
+#include "lib/knows.h"
 #include "policies/vocabulary.h"
 
 enum {
-	IMAGE_FORMAT = 1,
+	IMAGE_FORMAT = 2, /* the newest; 1 is read and written as well */
 	IMAGE_DIGEST_LEN = 32,
 	IMAGE_CLASSES_LEN = (DSI_NCLASS_MAX + 1) / 8,
 	IMAGE_PLACE_EVERYWHERE = 0xffff,
@@ -60,30 +76,44 @@ enum {
 	IMAGE_GROUPS_MAX = 1024,
 	IMAGE_FILES_MAX = 1024,
 	IMAGE_RULES_MAX = 1 << 20,
+	IMAGE_SIGNED_MAX = 1 << 20,
+	IMAGE_ROWS_MAX = 4096, /* of the small sections of format 2 */
 	IMAGE_SIZE_MAX = 64 << 20,
 	IMAGE_SID_END = 1 << 20, /* SIDs from here on are the log's to grant for contexts made at run time */
 };
 
 #define IMAGE_SECTION_TABLE(X)                                                                         \
-	X(STRINGS, 1, IMAGE_SIZE_MAX)                                                                 \
-	X(CONTEXTS, 20, IMAGE_NAMES_MAX)                                                              \
-	X(TYPES, 8, IMAGE_NAMES_MAX)                                                                  \
-	X(RETIRED, 12, IMAGE_SID_END)                                                                 \
-	X(NAMES, 8, IMAGE_NAMES_MAX)                                                                  \
-	X(PATHS, 8, IMAGE_PATHS_MAX)                                                                  \
-	X(EXECS, 12, IMAGE_PATHS_MAX)                                                                 \
-	X(NODES, 8, IMAGE_NODES_MAX)                                                                  \
-	X(GROUPS, 36, IMAGE_GROUPS_MAX)                                                               \
-	X(PLACES, 32, IMAGE_PLACE_EVERYWHERE)                                                         \
-	X(PORTS, 8, 65536)                                                                            \
-	X(RULES, 28, IMAGE_RULES_MAX)                                                                 \
-	X(FILES, 4, IMAGE_FILES_MAX)
+	/* X(name, bytes of a row, rows at most, level of lib/knows.h that knows the rows) */          \
+	X(STRINGS, 1, IMAGE_SIZE_MAX, 1)                                                               \
+	X(CONTEXTS, 20, IMAGE_NAMES_MAX, 1)                                                            \
+	X(TYPES, 8, IMAGE_NAMES_MAX, 1)                                                                \
+	X(RETIRED, 12, IMAGE_SID_END, 1)                                                               \
+	X(NAMES, 8, IMAGE_NAMES_MAX, 1)                                                                \
+	X(PATHS, 8, IMAGE_PATHS_MAX, 1)                                                                \
+	X(EXECS, 12, IMAGE_PATHS_MAX, 1)                                                               \
+	X(NODES, 8, IMAGE_NODES_MAX, 1)                                                                \
+	X(GROUPS, 36, IMAGE_GROUPS_MAX, 1)                                                             \
+	X(PLACES, 32, IMAGE_PLACE_EVERYWHERE, 1)                                                       \
+	X(PORTS, 8, 65536, 1)                                                                          \
+	X(RULES, 28, IMAGE_RULES_MAX, 1)                                                               \
+	X(FILES, 4, IMAGE_FILES_MAX, 1)                                                                \
+	/* format 2. KNOWS_NOBODY: laid out, not yet filled; who fills one gives it the next level */  \
+	X(PHASES, 12, IMAGE_NAMES_MAX, KNOWS_NOBODY)                                                   \
+	X(PROTECT, 16, IMAGE_ROWS_MAX, KNOWS_NOBODY)                                                   \
+	X(FILTER, 12, IMAGE_ROWS_MAX, KNOWS_NOBODY)                                                    \
+	X(AUDIT, 20, IMAGE_ROWS_MAX, KNOWS_NOBODY)                                                     \
+	X(PATTERNS, 24, IMAGE_ROWS_MAX, KNOWS_NOBODY)                                                  \
+	X(REACTIONS, 16, IMAGE_ROWS_MAX, KNOWS_NOBODY)                                                 \
+	X(SIGNED, 36, IMAGE_SIGNED_MAX, KNOWS_NOBODY)                                                  \
+	X(SERVICES, 12, IMAGE_ROWS_MAX, KNOWS_NOBODY)                                                  \
+	X(ATTRIBUTES, 12, IMAGE_ROWS_MAX, KNOWS_NOBODY)
 
 enum image_section {
-#define X(name, width, max) IMAGE_##name,
+#define X(name, width, max, level) IMAGE_##name,
 	IMAGE_SECTION_TABLE(X)
 #undef X
-	IMAGE_SECTION_COUNT
+	IMAGE_SECTION_COUNT,
+	IMAGE_SECTION_COUNT_1 = IMAGE_FILES + 1, /* of format 1 */
 };
 
 enum image_kind { IMAGE_KIND_CONTEXT = 1, IMAGE_KIND_TYPE = 2 };
@@ -92,6 +122,7 @@ enum image_kind { IMAGE_KIND_CONTEXT = 1, IMAGE_KIND_TYPE = 2 };
 struct image {
 	const u8 *data;
 	size_t len;
+	u32 format;
 	const char *name;
 	u32 flags; /* enum dsi_policy_flag */
 	struct {
@@ -159,6 +190,9 @@ struct image_rule {
  * -DSI_ELIMIT, -DSI_EPARSE with the reason in *e (may be NULL). Time O(n log n) in the size, no allocation.
  */
 int image_open(struct image *ret, const void *data, size_t len, struct err *e) DSI_MUST_CHECK;
+
+/* The level (lib/knows.h) that a program needs to load it: 1 for what every program can. */
+u32 image_level(const struct image *img);
 
 const u8 *image_base_digest(const struct image *img); /* IMAGE_DIGEST_LEN bytes; zero: built without a base */
 

@@ -19,6 +19,7 @@ struct answer {
 	u8 digest[CRYPTO_HASH];
 	bool known;
 	struct err e; /* code and text; code 0: safe */
+	u32 level;
 };
 
 struct lockout {
@@ -35,6 +36,7 @@ struct lockout {
 	size_t len;
 	struct err e;
 	int code;
+	u32 level;
 };
 
 static int read_list(const char *path, char **ret, size_t *ret_len, struct err *e)
@@ -67,6 +69,7 @@ static int judge(struct lockout *k)
 
 	if (!rc)
 		rc = image_open(&img, k->image, k->len, &k->e);
+	k->level = rc ? (u32)KNOWS_NOBODY : image_level(&img);
 	if (!rc)
 		rc = mustallow_check(&img, "must-allow.list", text, n, NULL, NULL, &k->e);
 	free(text);
@@ -104,6 +107,7 @@ static void on_judged(void *ctx)
 	a->known = true;
 	a->e = k->e;
 	a->e.code = k->code;
+	a->level = k->level;
 	k->fn(k->ctx, digest);
 }
 
@@ -135,7 +139,7 @@ void lockout_free(struct lockout *k)
 	free(k);
 }
 
-bool lockout_answer(struct lockout *k, const u8 digest[CRYPTO_HASH], int *ret_code, struct err *e)
+bool lockout_answer(struct lockout *k, const u8 digest[CRYPTO_HASH], int *ret_code, u32 *ret_level, struct err *e)
 {
 	for (u32 i = 0; i < ANSWERS; i++) {
 		struct answer *a = &k->answer[i];
@@ -143,6 +147,7 @@ bool lockout_answer(struct lockout *k, const u8 digest[CRYPTO_HASH], int *ret_co
 		if (!a->known || memcmp(a->digest, digest, CRYPTO_HASH))
 			continue;
 		a->known = !a->e.code || a->e.code == -DSI_ENOTSAFE;
+		*ret_level = a->level;
 		*ret_code = a->e.code ? err_set(e, a->e.code, "%s", a->e.text) : 0;
 		return true;
 	}

@@ -20,8 +20,9 @@ typedef void lockout_fn(void *ctx, const u8 digest[CRYPTO_HASH]); /* judged: ask
 int lockout_new(struct lockout **ret, struct loop *l, const char *list, lockout_fn *fn, void *ctx, struct err *e);
 void lockout_free(struct lockout *k); /* NULL-safe; waits for the thread */
 /* True when it is known: *ret_code 0, -DSI_ENOTSAFE with the case in *e, or why it could not be judged, which is told
- * once and then forgotten (the list may be there the next time). */
-bool lockout_answer(struct lockout *k, const u8 digest[CRYPTO_HASH], int *ret_code, struct err *e);
+ * once and then forgotten (the list may be there the next time). *ret_level: what a program must know to load the image
+ * (lib/knows.h), when the code is 0. */
+bool lockout_answer(struct lockout *k, const u8 digest[CRYPTO_HASH], int *ret_code, u32 *ret_level, struct err *e);
 /* Takes image (malloc'ed) in any case. -DSI_EAGAIN: busy with another; fn tells when to ask again. */
 int lockout_judge(struct lockout *k, const u8 digest[CRYPTO_HASH], u8 *image, size_t len);
 

@@ -78,6 +78,7 @@ int main(int argc, char **argv)
 	sandbox_early();
 	if (role)
 		return become(role);
+	privsep_drop_inherited();
 	if (argc > 1) {
 		bool version = !strcmp(argv[1], "--version"), help = !strcmp(argv[1], "--help");
 

@@ -3,7 +3,8 @@
  * What the active server turns into entries. The judgement is state's (gcs/state.h); here the server adds
  * what only it can: NIDs, key wraps, promises.
  *
- * Must never: order a statement that state_check() refuses, or a policy that the must-allow list does; let a group key out of this function unwiped.
+ * Must never: order a statement that state_check() refuses, a policy that the must-allow list does, or what some present
+ * member is too old for; let a group key out of this function unwiped.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,20 @@ static bool held(const struct server *s, const u8 request[16])
 	return false;
 }
 
+/* Nothing that a present member would refuse when it comes by the log: it would stop following. A member that is away
+ * and as old finds out when it comes back; it keeps its last good state and says why. */
+static int all_know(struct server *s, u32 level, const char *what, struct err *e)
+{
+	struct order_status o;
+	char has[96];
+	u32 nid;
+
+	replica_status(s->replica, &o);
+	nid = census_too_old(&s->census, &o, level, has, sizeof(has));
+	return !nid ? 0 : err_set(e, -DSI_EVERSION, "%s needs level %u, and %s runs %s: bring DSI there up to date first, or stop it",
+				  what, level, server_node_name(s, nid), has);
+}
+
 /* 0: may be ordered; *ret_wait: not known yet, the request is held or will come again. */
 static int policy_judge(struct server *s, const struct session_sender *from, const struct body_submit *m,
 			const struct statement *st, bool *ret_wait, struct err *e)
@@ -157,6 +172,7 @@ static int policy_judge(struct server *s, const struct session_sender *from, con
 	struct arena a;
 	u8 *image;
 	size_t len;
+	u32 level;
 	int rc;
 
 	arena_init(&a, 64 << 10);
@@ -164,8 +180,8 @@ static int policy_judge(struct server *s, const struct session_sender *from, con
 	arena_fini(&a);
 	if (rc)
 		return err_set(e, rc, "policy: %s", err_text(rc));
-	if (lockout_answer(s->lockout, p.digest, &rc, e))
-		return rc;
+	if (lockout_answer(s->lockout, p.digest, &rc, &level, e))
+		return rc ? rc : all_know(s, level, "this policy's image", e);
 	*ret_wait = true;
 	h = hold(s, from, m);
 	if (!h)
@@ -201,6 +217,8 @@ static int order_statement(struct server *s, const struct session_sender *from, 
 	if (st.kind != m->kind || memcmp(st.request, m->request, sizeof(st.request)))
 		return err_set(e, -DSI_EINVAL, "the request names another kind or id than its statement");
 	rc = state_check(replica_state(s->replica), &st, loop_wall_ms(), live, n_live, e);
+	if (!rc)
+		rc = all_know(s, entry_type_level(st.kind), entry_type_name(st.kind), e);
 	if (!rc && st.kind == ENTRY_POLICY)
 		rc = policy_judge(s, from, m, &st, ret_wait, e);
 	if (rc || *ret_wait)

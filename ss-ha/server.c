@@ -68,8 +68,7 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 
 	switch (info->type) {
 	case MSG_HELLO:
-		if (from->role == ROLE_MANAGER)
-			census_hello(&s->census, from->nid, body);
+		census_hello(&s->census, from->nid, from->role, body);
 		break;
 	case MSG_SUBMIT:
 		orders_submit(s, from, body);

@@ -483,17 +483,19 @@ static void write_files(struct compiler *c)
 		wbuf_u32(c->out, offset_of(c, policy_file_base(c->p, c->files[i])));
 }
 
-static const struct {
-	void (*write)(struct compiler *c);
-	u32 width;
-} sections[IMAGE_SECTION_COUNT] = {
-	[IMAGE_STRINGS] = { write_strings, 1 },    [IMAGE_CONTEXTS] = { write_contexts, 20 },
-	[IMAGE_TYPES] = { write_types, 8 },        [IMAGE_RETIRED] = { write_retired, 12 },
-	[IMAGE_NAMES] = { write_names, 8 },        [IMAGE_PATHS] = { write_paths, 8 },
-	[IMAGE_EXECS] = { write_execs, 12 },       [IMAGE_NODES] = { write_nodes, 8 },
-	[IMAGE_GROUPS] = { write_groups, 36 },     [IMAGE_PLACES] = { write_places, 32 },
-	[IMAGE_PORTS] = { write_ports, 8 },        [IMAGE_RULES] = { write_rules, 28 },
-	[IMAGE_FILES] = { write_files, 4 },
+/* NULL: one of format 2 that the language has no words for yet, so without rows. */
+static void (*const writers[IMAGE_SECTION_COUNT])(struct compiler *c) = {
+	[IMAGE_STRINGS] = write_strings, [IMAGE_CONTEXTS] = write_contexts, [IMAGE_TYPES] = write_types,
+	[IMAGE_RETIRED] = write_retired, [IMAGE_NAMES] = write_names,       [IMAGE_PATHS] = write_paths,
+	[IMAGE_EXECS] = write_execs,     [IMAGE_NODES] = write_nodes,       [IMAGE_GROUPS] = write_groups,
+	[IMAGE_PLACES] = write_places,   [IMAGE_PORTS] = write_ports,       [IMAGE_RULES] = write_rules,
+	[IMAGE_FILES] = write_files,
+};
+
+static const u32 widths[IMAGE_SECTION_COUNT] = {
+#define X(name, width, max, level) [IMAGE_##name] = width,
+	IMAGE_SECTION_TABLE(X)
+#undef X
 };
 
 static void put32(u8 *p, u32 v)
@@ -502,35 +504,59 @@ static void put32(u8 *p, u32 v)
 		p[i] = (u8)(v >> 8 * i);
 }
 
+struct layout {
+	u32 offset[IMAGE_SECTION_COUNT], size[IMAGE_SECTION_COUNT];
+};
+
+/* Sections behind the header of format 2; then, when none of format 2 has rows, moved up to that of format 1, which
+ * older members load too. Answers the format. */
+static u32 write_sections(struct compiler *c, struct layout *l)
+{
+	const u32 less = IMAGE_HEADER_LEN_2 - IMAGE_HEADER_LEN_1;
+	bool newer = false;
+
+	(void)wbuf_reserve(c->out, IMAGE_HEADER_LEN_2);
+	for (u32 s = 0; s < IMAGE_SECTION_COUNT; s++) {
+		l->offset[s] = (u32)c->out->len;
+		if (writers[s])
+			writers[s](c);
+		l->size[s] = (u32)c->out->len - l->offset[s];
+		newer |= s >= IMAGE_SECTION_COUNT_1 && l->size[s];
+		while (wbuf_ok(c->out) && c->out->len % 4)
+			wbuf_u8(c->out, 0);
+	}
+	if (newer || !wbuf_ok(c->out))
+		return IMAGE_FORMAT;
+	memmove(c->out->data + IMAGE_HEADER_LEN_1, c->out->data + IMAGE_HEADER_LEN_2, c->out->len - IMAGE_HEADER_LEN_2);
+	c->out->len -= less;
+	for (u32 s = 0; s < IMAGE_SECTION_COUNT_1; s++)
+		l->offset[s] -= less;
+	return 1;
+}
+
 static void write_image(struct compiler *c, const u8 *base_digest)
 {
-	u32 offset[IMAGE_SECTION_COUNT], size[IMAGE_SECTION_COUNT];
+	struct layout l;
+	u32 format;
 	u8 *h;
 
 	if (c->n_named)
 		qsort(c->named, c->n_named, sizeof(*c->named), cmp_named_sid);
-	(void)wbuf_reserve(c->out, IMAGE_HEADER_LEN);
-	for (u32 s = 0; s < IMAGE_SECTION_COUNT; s++) {
-		offset[s] = (u32)c->out->len;
-		sections[s].write(c);
-		size[s] = (u32)c->out->len - offset[s];
-		while (wbuf_ok(c->out) && c->out->len % 4)
-			wbuf_u8(c->out, 0);
-	}
+	format = write_sections(c, &l);
 	if (!wbuf_ok(c->out))
 		return;
 	h = c->out->data;
 	memcpy(h, IMAGE_MAGIC, 4);
-	h[4] = IMAGE_FORMAT;
+	h[4] = (u8)format;
 	h[6] = (u8)c->p->flags;
 	put32(h + 8, (u32)c->out->len);
 	put32(h + IMAGE_OFF_NAME, offset_of(c, policy_title(c->p)));
 	if (base_digest)
 		memcpy(h + IMAGE_OFF_BASE, base_digest, IMAGE_DIGEST_LEN);
-	for (u32 s = 0; s < IMAGE_SECTION_COUNT; s++) {
-		put32(h + IMAGE_OFF_SECTIONS + s * 12, offset[s]);
-		put32(h + IMAGE_OFF_SECTIONS + s * 12 + 4, size[s]);
-		put32(h + IMAGE_OFF_SECTIONS + s * 12 + 8, size[s] / sections[s].width);
+	for (u32 s = 0; s < image_section_count(format); s++) {
+		put32(h + IMAGE_OFF_SECTIONS + s * 12, l.offset[s]);
+		put32(h + IMAGE_OFF_SECTIONS + s * 12 + 4, l.size[s]);
+		put32(h + IMAGE_OFF_SECTIONS + s * 12 + 8, l.size[s] / widths[s]);
 	}
 }
 

@@ -12,9 +12,9 @@
 
 static const struct {
 	const char *name;
-	u32 width, max;
+	u32 width, max, level;
 } sections[IMAGE_SECTION_COUNT] = {
-#define X(id, width, max) [IMAGE_##id] = { #id, width, max },
+#define X(id, width, max, level) [IMAGE_##id] = { #id, width, max, level },
 	IMAGE_SECTION_TABLE(X)
 #undef X
 };
@@ -49,6 +49,16 @@ static const char *str(const struct image *img, u32 offset)
 u32 image_count(const struct image *img, enum image_section section)
 {
 	return img->section[section].count;
+}
+
+u32 image_level(const struct image *img)
+{
+	u32 level = img->format == 1 ? 1 : KNOWS_IMAGE_2;
+
+	for (u32 s = 0; s < IMAGE_SECTION_COUNT; s++)
+		if (img->section[s].count)
+			level = MAX(level, sections[s].level);
+	return level;
 }
 
 const u8 *image_base_digest(const struct image *img)
@@ -541,7 +551,7 @@ static int check_sections(struct image *img, struct err *e)
 		{ IMAGE_RULES, check_rules },
 	};
 
-	_Static_assert(ARRAY_SIZE(checks) == IMAGE_SECTION_COUNT, "every section is checked");
+	_Static_assert(ARRAY_SIZE(checks) == IMAGE_SECTION_COUNT_1, "every section that may have rows is checked");
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
 		const char *why = checks[i].check(img);
 
@@ -552,18 +562,21 @@ static int check_sections(struct image *img, struct err *e)
 	return 0;
 }
 
-/* Sections follow each other without gap or overlap; size is what the header says. */
+/* Sections follow each other without gap or overlap; size is what the header says. What the format lacks has no rows. */
 static int read_layout(struct image *img, struct err *e)
 {
-	size_t at = IMAGE_HEADER_LEN;
+	size_t at = img->format == 1 ? IMAGE_HEADER_LEN_1 : IMAGE_HEADER_LEN_2;
 
-	for (u32 s = 0; s < IMAGE_SECTION_COUNT; s++) {
+	for (u32 s = 0; s < image_section_count(img->format); s++) {
 		const u8 *h = img->data + IMAGE_OFF_SECTIONS + (size_t)s * 12;
 		u32 offset = get32(h), size = get32(h + 4), count = get32(h + 8);
 
 		if (count > sections[s].max)
 			return err_set(e, -DSI_ELIMIT, "policy image: section %s has %u rows, at most %u",
 				       sections[s].name, count, sections[s].max);
+		if (count && sections[s].level > KNOWS_NOW)
+			return err_set(e, -DSI_EVERSION, "policy image: section %s has %u rows that this program does not "
+				       "know: bring its package up to date", sections[s].name, count);
 		if (offset != at || size != count * sections[s].width)
 			return err_set(e, -DSI_EPARSE, "policy image: section %s is misplaced", sections[s].name);
 		if (size > img->len - at)
@@ -583,13 +596,16 @@ static int read_header(struct image *img, struct err *e)
 {
 	u32 size;
 
-	if (img->len < IMAGE_HEADER_LEN)
+	if (img->len < IMAGE_HEADER_LEN_1)
 		return err_set(e, -DSI_ETRUNC, "policy image: shorter than its header");
 	if (memcmp(img->data, IMAGE_MAGIC, 4))
 		return err_set(e, -DSI_EPARSE, "not a policy image");
-	if (get16(img->data + 4) != IMAGE_FORMAT)
-		return err_set(e, -DSI_EVERSION, "policy image: format %u, this program knows %u",
-			       get16(img->data + 4), IMAGE_FORMAT);
+	img->format = get16(img->data + 4);
+	if (!img->format || img->format > IMAGE_FORMAT)
+		return err_set(e, -DSI_EVERSION, "policy image: format %u, this program knows 1 to %u: bring its package up "
+			       "to date", img->format, IMAGE_FORMAT);
+	if (img->format > 1 && img->len < IMAGE_HEADER_LEN_2)
+		return err_set(e, -DSI_ETRUNC, "policy image: shorter than its header");
 	img->flags = get16(img->data + 6);
 	if (img->flags & ~(u32)DSI_POLICY_PERMISSIVE)
 		return err_set(e, -DSI_EVERSION, "policy image: unknown flags 0x%x", img->flags);

@@ -276,10 +276,17 @@ static void row(FILE *json, const char *work, double ours, double beside, double
 {
 	bool held = goal == 0 || ours < goal;
 
-	printf("%-44s %9.3f %9.3f %8.1f %7.1f  %-3s %s\n", work, ours, beside, beside / ours, goal, unit,
-	       goal == 0 ? "" : held ? "held" : "MISSED");
-	fprintf(json, "  {\"work\": \"%s\", \"unit\": \"%s\", \"ours\": %.4f, \"beside\": %.4f, \"ratio\": %.2f, \"goal\": %.1f, "
-		"\"held\": %s}%s\n", work, unit, ours, beside, beside / ours, goal, held ? "true" : "false", last ? "" : ",");
+	printf("%-44s %9.3f %9.3f %8.1f  ", work, ours, beside, beside / ours);
+	if (goal == 0)
+		printf("%6s  %s\n", "", unit);
+	else
+		printf("%6.1f  %-3s %s\n", goal, unit, held ? "held" : "MISSED");
+	fprintf(json, "  {\"work\": \"%s\", \"unit\": \"%s\", \"ours\": %.4f, \"beside\": %.4f, \"ratio\": %.2f, ", work, unit,
+		ours, beside, beside / ours);
+	if (goal == 0)
+		fprintf(json, "\"goal\": null, \"held\": null}%s\n", last ? "" : ",");
+	else
+		fprintf(json, "\"goal\": %.1f, \"held\": %s}%s\n", goal, held ? "true" : "false", last ? "" : ",");
 }
 
 START_TEST(measure)

@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	kind = rbuf_u8(&in) & 1 ? KEYFILE_SERVER : KEYFILE_NODE;
 	op = rbuf_u8(&in);
 	wbuf_fixed(&out, reply, sizeof(reply));
-	if (rbuf_ok(&in) && op < ARRAY_SIZE(op_table) && op_table[op].serve && !op_table[op].serve(&seeds, kind, &in, &out)) {
+	if (rbuf_ok(&in) && !serve(&seeds, kind, op, &in, &out)) {
 		if (!wbuf_ok(&out))
 			abort();
 		if (op == KEYSVC_SIGN && (data[2] == SIGN_ROOT || data[2] == SIGN_STATEMENT))

@@ -7,6 +7,8 @@
  *	CASE.verdicts    the answers to the case's questions, when it asks any: comment lines
  *	                 #? NODE SUBJECT TARGET CLASS PERM[,PERM] [port N] [from|to NODE|outside]
  *	                 #? NODE DOMAIN socket FAMILY TYPE
+ * tests/golden/policy/v1/CASE.dspi are images of format 1 as CASE.dsp beside it (and the base of that day) once compiled:
+ * kept as bytes, they must go on opening, meaning and answering the same.
  * UPDATE=1 writes these files instead; the review decides. Run from the top of the tree.
  */
 #include <check.h>
@@ -35,7 +37,7 @@ struct golden {
 	struct diag_list diags;
 	struct wbuf bytes, text;
 	struct image img;
-	bool with_base;
+	bool with_base, old; /* old: its image is kept, not compiled */
 };
 
 static void put(struct wbuf *w, const char *s)
@@ -96,6 +98,18 @@ static void put_line(void *arg, char sign, const char *line)
 	put(w, "\n");
 }
 
+static void open_file(const char *path, struct wbuf *bytes, struct image *ret)
+{
+	struct err e = { 0 };
+	size_t len = 0;
+	char *p = read_text(path, &len);
+
+	ck_assert_msg(p != NULL, "%s", path);
+	wbuf_bytes(bytes, p, len);
+	free(p);
+	ck_assert_msg(!image_open(ret, bytes->data, bytes->len, &e), "%s: %s", path, e.text);
+}
+
 /* The base alone, to show only what a case adds. */
 static void open_base(struct golden *g, struct wbuf *bytes, struct image *ret)
 {
@@ -116,7 +130,9 @@ static void settle_image(struct golden *g)
 	char head[200];
 
 	wbuf_init(&bytes, IMAGE_SIZE_MAX);
-	if (g->with_base)
+	if (g->with_base && g->old)
+		open_file(DIR_NAME "/v1/base.dspi", &bytes, &base);
+	else if (g->with_base)
 		open_base(g, &bytes, &base);
 	(void)snprintf(head, sizeof(head), "# %u rules in the image, node classes %u, port classes %u\n",
 		       image_count(&g->img, IMAGE_RULES), g->img.nclass_end - DSI_NCLASS_FIRST, g->img.pclass_end);
@@ -241,6 +257,53 @@ START_TEST(golden_case)
 }
 END_TEST
 
+static const char *const kept[] = { "v1/empty", "v1/places", "v1/spelling", "v1/two-tier-web" };
+
+static void compiles_the_same(struct golden *g)
+{
+	char path[300];
+	const char *paths[] = { path };
+	struct wbuf now;
+
+	wbuf_init(&now, IMAGE_SIZE_MAX);
+	(void)snprintf(path, sizeof(path), DIR_NAME "/%s.dsp", g->name);
+	ck_assert_int_eq(policy_load_files(paths, 1, &g->arena, &g->policy, &g->diags, NULL), 0);
+	ck_assert_int_eq(policy_compile(g->policy, NULL, NULL, &now, &g->diags), 0);
+	ck_assert_msg(now.len == g->bytes.len && !memcmp(now.data, g->bytes.data, now.len), "%s: other bytes", path);
+	wbuf_fini(&now);
+}
+
+/* What is kept opens and answers as it did; what of it stands alone still compiles to the same bytes. */
+START_TEST(kept_image)
+{
+	static struct golden g;
+	char path[300];
+	size_t len;
+	char *source;
+
+	g = (struct golden){ .name = kept[_i], .old = true };
+	(void)snprintf(path, sizeof(path), DIR_NAME "/%s.dsp", g.name);
+	source = read_text(path, &len);
+	ck_assert_ptr_nonnull(source);
+	g.with_base = !strncmp(source, "# with base", strlen("# with base"));
+	arena_init(&g.arena, POLICY_ARENA_LIMIT);
+	diag_init(&g.diags);
+	wbuf_init(&g.bytes, IMAGE_SIZE_MAX);
+	wbuf_init(&g.text, 16 << 20);
+	(void)snprintf(path, sizeof(path), DIR_NAME "/%s.dspi", g.name);
+	open_file(path, &g.bytes, &g.img);
+	if (!g.with_base)
+		compiles_the_same(&g);
+	ck_assert_uint_eq(g.img.format, 1);
+	settle_image(&g);
+	settle_verdicts(&g, source);
+	wbuf_fini(&g.bytes);
+	wbuf_fini(&g.text);
+	arena_fini(&g.arena);
+	free(source);
+}
+END_TEST
+
 static int is_case(const struct dirent *d)
 {
 	size_t len = strlen(d->d_name);
@@ -271,6 +334,7 @@ int main(void)
 	find_cases();
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, golden_case, 0, n_cases);
+	tcase_add_loop_test(tc, kept_image, 0, sizeof(kept) / sizeof(kept[0]));
 	suite_add_tcase(s, tc);
 	failed = check_main(s);
 	for (int i = 0; i < n_cases; i++)

@@ -112,4 +112,55 @@ START_TEST(clone_is_apart)
 }
 END_TEST
 
-LIB_TESTS("gcs_state_save", snapshot_round_trip, empty_snapshot, snapshot_cut_and_flipped, clone_is_apart)
+/* Kept as bytes: what an older program saved must go on loading, whole, whatever was appended since. */
+START_TEST(formats_before)
+{
+	static const char *const kept[STATE_FORMAT + 1] = { NULL, "tests/golden/state/format-1" };
+
+	for (u32 format = 1; format <= STATE_FORMAT; format++) {
+		struct state *s = state_new();
+		u8 bytes[64 << 10];
+		FILE *f;
+		size_t n;
+
+		ck_assert_msg(kept[format] != NULL, "keep a state of format %u", format);
+		f = fopen(kept[format], "r");
+		ck_assert_msg(f != NULL, "%s: run from the top of the tree", kept[format]);
+		n = fread(bytes, 1, sizeof(bytes), f);
+		fclose(f);
+		ck_assert_uint_eq(bytes[4], format);
+		ck_assert_int_eq(state_load(s, bytes, n), 0);
+		ck_assert_str_eq(s->name, "demo");
+		ck_assert_uint_eq(s->policy.version, 2);
+		ck_assert_uint_eq(s->applied, 15);
+		ck_assert(!state_nid_live(s, 3) && state_nid_live(s, 4));
+		if (format == STATE_FORMAT) {
+			struct wbuf again;
+
+			w_save(s, &again);
+			ck_assert(again.len == n && !memcmp(again.data, bytes, n));
+			wbuf_fini(&again);
+		}
+		state_free(s);
+	}
+}
+END_TEST
+
+START_TEST(newer_format_is_told_apart)
+{
+	struct state *s = state_new();
+	struct wbuf a;
+
+	w_save(s, &a);
+	a.data[4] = STATE_FORMAT + 1;
+	ck_assert_int_eq(state_load(s, a.data, a.len), -DSI_EVERSION);
+	a.data[4] = 0;
+	ck_assert_int_eq(state_load(s, a.data, a.len), -DSI_EVERSION);
+	ck_assert_int_eq(state_load(s, a.data, 4), -DSI_ETRUNC);
+	wbuf_fini(&a);
+	state_free(s);
+}
+END_TEST
+
+LIB_TESTS("gcs_state_save", snapshot_round_trip, empty_snapshot, snapshot_cut_and_flipped, clone_is_apart, formats_before,
+	  newer_format_is_told_apart)

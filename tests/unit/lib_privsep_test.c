@@ -53,6 +53,23 @@ static int sleep_forever(void)
 		pause();
 }
 
+/* A daemon started under flock(1), or by any tool that leaks, must not hold the lock for as long as it lives. */
+START_TEST(what_the_starter_left_open_is_dropped)
+{
+	int pid = fork(), status = 0;
+
+	if (!pid) {
+		dup2(2, 3);
+		dup2(2, 9);
+		dup2(2, 200);
+		privsep_drop_inherited();
+		_exit(fcntl(2, F_GETFD) < 0 || fcntl(3, F_GETFD) >= 0 || fcntl(9, F_GETFD) >= 0 || fcntl(200, F_GETFD) >= 0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 START_TEST(gets_what_it_was_given_and_nothing_else)
 {
 	static const char *const args[] = { "hello", NULL };
@@ -163,7 +180,8 @@ END_TEST
 int main(int argc, char **argv)
 {
 	const char *role = privsep_role(argc, argv);
-	const TTest *const cases[] = { gets_what_it_was_given_and_nothing_else, dies_with_its_parent,
+	const TTest *const cases[] = { gets_what_it_was_given_and_nothing_else,
+				       what_the_starter_left_open_is_dropped, dies_with_its_parent,
 				       pair_carries_whole_link_frames, role_only_from_its_place, service_manager_hears };
 
 	if (role)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "policies/compiler/compile.h"
+#include "policies/compiler/image_format.h"
 #include "policies/compiler/load.h"
 
 struct built {
@@ -70,6 +71,33 @@ static inline void built_says(const char *text, const char *expected)
 	ck_assert_msg(strstr((char *)b->messages.data, expected), "expected \"%s\" in:\n%s", expected,
 		      (char *)b->messages.data);
 	built_free(b);
+}
+
+/*
+ * The same image as format 2 with its nine sections empty: what no compiler writes, as those it has nothing for are
+ * written as format 1. Offsets move by what the header grows.
+ */
+static inline void to_format_2(const u8 *p, size_t n, struct wbuf *out)
+{
+	const u32 more = IMAGE_HEADER_LEN_2 - IMAGE_HEADER_LEN_1;
+	u32 at = 0;
+	u8 *h;
+
+	wbuf_init(out, IMAGE_SIZE_MAX);
+	wbuf_bytes(out, p, IMAGE_HEADER_LEN_1);
+	for (u32 i = 0; i < more; i++)
+		wbuf_u8(out, 0);
+	wbuf_bytes(out, p + IMAGE_HEADER_LEN_1, n - IMAGE_HEADER_LEN_1);
+	ck_assert(wbuf_ok(out));
+	h = out->data;
+	h[4] = 2;
+	for (u32 s = 0; s <= IMAGE_SECTION_COUNT; s++) { /* the last round: the size of all */
+		u8 *field = s == IMAGE_SECTION_COUNT ? h + 8 : h + IMAGE_OFF_SECTIONS + s * 12;
+
+		memcpy(&at, field, 4);
+		at = s < IMAGE_SECTION_COUNT_1 ? at + more : (u32)out->len;
+		memcpy(field, &at, 4);
+	}
 }
 
 static inline u32 sid_of(const struct image *img, const char *name)

@@ -230,14 +230,14 @@ static int open_copy(const u8 *bytes, size_t len)
 	return r;
 }
 
-/* The same policy on a base that knew more: an image with rows in every section. */
+/* The same policy on a base that knew more: an image with rows in every section of format 1. */
 static struct built *with_retired(void)
 {
 	static const char old[] = "policy \"old\" { } domain gone { exec /gone; } files lost { /lost; }";
 	struct built *base = built_good(old), *b = built_new(two_tier, strlen(two_tier), &base->img);
 
 	ck_assert_int_eq(b->code, 0);
-	for (u32 s = 0; s < IMAGE_SECTION_COUNT; s++)
+	for (u32 s = 0; s < IMAGE_SECTION_COUNT_1; s++)
 		ck_assert_uint_gt(image_count(&b->img, s), 0);
 	built_free(base);
 	return b;
@@ -298,11 +298,65 @@ START_TEST(other_formats_are_told_apart)
 	struct err e;
 	struct image img;
 
-	b->bytes.data[4] = 2;
+	b->bytes.data[4] = 3;
 	ck_assert_int_eq(image_open(&img, b->bytes.data, b->bytes.len, &e), -DSI_EVERSION);
+	ck_assert_str_eq(e.text, "policy image: format 3, this program knows 1 to 2: bring its package up to date");
+	b->bytes.data[4] = 0;
+	ck_assert_int_eq(image_open(&img, b->bytes.data, b->bytes.len, &e), -DSI_EVERSION);
+	b->bytes.data[4] = 2; /* format 1's header under that name */
+	ck_assert_int_lt(image_open(&img, b->bytes.data, b->bytes.len, &e), 0);
 	b->bytes.data[0] = 'X';
 	ck_assert_int_eq(image_open(&img, b->bytes.data, b->bytes.len, &e), -DSI_EPARSE);
 	ck_assert_str_eq(e.text, "not a policy image");
+	built_free(b);
+}
+END_TEST
+
+/* What uses nothing of format 2 is written as format 1, and means the same in both. */
+START_TEST(both_formats_are_read)
+{
+	struct built *b = with_retired();
+	struct wbuf two;
+	struct image img;
+	struct err e;
+
+	ck_assert_uint_eq(b->img.format, 1);
+	ck_assert_uint_eq(image_level(&b->img), KNOWS_FIRST);
+	to_format_2(b->bytes.data, b->bytes.len, &two);
+	ck_assert_msg(!image_open(&img, two.data, two.len, &e), "%s", e.text);
+	ck_assert_uint_eq(img.format, 2);
+	ck_assert_uint_eq(image_level(&img), KNOWS_IMAGE_2);
+	for (u32 s = 0; s < IMAGE_SECTION_COUNT; s++) {
+		ck_assert_uint_eq(image_count(&img, s), image_count(&b->img, s));
+		ck_assert(s < IMAGE_SECTION_COUNT_1 || !image_count(&b->img, s));
+	}
+	ck_assert_uint_eq(use_all(&img), use_all(&b->img));
+	for (size_t len = 0; len < two.len; len++)
+		ck_assert_int_lt(open_copy(two.data, len), 0);
+	wbuf_u8(&two, 0);
+	ck_assert_int_eq(open_copy(two.data, two.len), -DSI_ETRAIL);
+	wbuf_fini(&two);
+	built_free(b);
+}
+END_TEST
+
+/* A row that this program has no meaning for may be the refusal: nothing of such an image is used. */
+START_TEST(rows_without_a_meaning_are_refused)
+{
+	struct built *b = built_good(two_tier);
+
+	for (u32 s = IMAGE_SECTION_COUNT_1; s < IMAGE_SECTION_COUNT; s++) {
+		struct image img = { .format = 77 };
+		struct wbuf two;
+		struct err e;
+
+		to_format_2(b->bytes.data, b->bytes.len, &two);
+		two.data[IMAGE_OFF_SECTIONS + s * 12 + 8] = 1;
+		ck_assert_int_eq(image_open(&img, two.data, two.len, &e), -DSI_EVERSION);
+		ck_assert_msg(strstr(e.text, "has 1 rows that this program does not know") != NULL, "%s", e.text);
+		ck_assert_uint_eq(img.format, 77);
+		wbuf_fini(&two);
+	}
 	built_free(b);
 }
 END_TEST
@@ -321,4 +375,4 @@ END_TEST
 
 LIB_TESTS("policies_image", paths_and_execs, names_classes_and_ports, decisions, rules_of_a_node, explain_names_the_rule,
 	  every_truncation_is_refused, every_changed_byte_is_survived, every_word_set_to_an_edge_is_survived,
-	  other_formats_are_told_apart, path_syntax)
+	  other_formats_are_told_apart, both_formats_are_read, rows_without_a_meaning_are_refused, path_syntax)

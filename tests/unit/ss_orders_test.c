@@ -2,6 +2,7 @@
 /* What a server writes at the end of a log whose tail is not committed: the keys must fit what will be there then. */
 #include "ss-ha/server.h"
 #include "tests/unit/gcs_replica_kit.h"
+#include "tests/unit/policies_fixture.h"
 
 static const struct gcs_ring ring = { 1, 2 };
 
@@ -137,6 +138,98 @@ START_TEST(newcomer_in_the_tail)
 }
 END_TEST
 
+struct asked {
+	struct kit *k;
+	struct server *s;
+	u32 n_hello;
+	struct body_submitted answer;
+};
+
+/* As server.c does; kit's own ctx is the kit, so the pair is found by it. */
+static struct asked asked;
+
+static void on_asked(void *ctx, const struct session_sender *from, const struct msg_info *info, const void *body)
+{
+	(void)ctx;
+	if (info->type == MSG_HELLO) {
+		census_hello(&asked.s->census, from->nid, from->role, body);
+		asked.n_hello++;
+		loop_stop(asked.k->loop, 0);
+	}
+	if (info->type == MSG_SUBMITTED) {
+		memcpy(&asked.answer, body, sizeof(asked.answer));
+		loop_stop(asked.k->loop, 0);
+	}
+}
+
+static void on_put(void *ctx, u64 index, int code)
+{
+	(void)index;
+	ck_assert_int_eq(code, 0);
+	loop_stop(ctx, 0);
+}
+
+/* A policy whose image some present member cannot load is not ordered, and the answer names who and what it runs; once
+ * that one is up to date, the same is. */
+START_TEST(a_present_member_is_too_old)
+{
+	static struct server s;
+	struct world *w = w_three();
+	struct built *b = built_good("policy \"p\" { } domain default { unconfined; }");
+	struct body_hello old = { .version = "0.0.9" }, now = { .version = "0.0.9/2" };
+	struct session_sender from = { .nid = 1, .role = ROLE_MANAGER };
+	struct body_s_policy p = w_policy_body(w, "p", 0);
+	struct body_submit m = { .kind = ENTRY_POLICY };
+	struct err e = { 0 };
+	struct statement st;
+	char list[96];
+	struct wbuf two;
+	struct kit k;
+	FILE *f;
+
+	to_format_2(b->bytes.data, b->bytes.len, &two);
+	ck_assert_int_eq(crypto_sha256(two.data, two.len, p.digest), 0);
+	p.size = two.len;
+	w->now = loop_wall_ms();
+	m.statement = w_statement(w, ENTRY_POLICY, "alice", &schema_s_policy, &p);
+	ck_assert_int_eq(statement_open(&st, m.statement.p, m.statement.n), 0);
+	memcpy(m.request, st.request, sizeof(m.request));
+	kit_start(&k, w, "n1", ROLE_SERVER, w->s->applied);
+	asked = (struct asked){ .k = &k, .s = &s };
+	s.loop = k.loop;
+	s.replica = k.r;
+	s.active = true;
+	snprintf(list, sizeof(list), "%s/list", k.dir);
+	f = fopen(list, "w");
+	ck_assert(f && fputs("default read /etc/x\n", f) > 0 && !fclose(f));
+	ck_assert_int_eq(lockout_new(&s.lockout, k.loop, list, orders_judged, &s, &e), 0);
+	k.ops.message = on_asked;
+	ck_assert(kit_run(&k, 20000)); /* our own HELLO: we are present */
+	ck_assert_uint_eq(census_row(&s.census, 1)->server_level, KNOWS_NOW);
+	ck_assert_int_eq(blob_put(replica_log(k.r), p.digest, two.data, two.len, on_put, k.loop), 0);
+	ck_assert(kit_run(&k, 20000));
+
+	census_hello(&s.census, 1, ROLE_SERVER, &old);
+	orders_submit(&s, &from, &m);
+	ck_assert(kit_run(&k, 20000));
+	ck_assert_uint_eq(asked.answer.code, DSI_EVERSION);
+	ck_assert_str_eq(asked.answer.text, "this policy's image needs level 2, and n1 runs dsi-ss of version 0.0.9, level 1: bring "
+					    "DSI there up to date first, or stop it");
+	ck_assert_uint_eq(s.n_ordered, 0);
+
+	census_hello(&s.census, 1, ROLE_SERVER, &now);
+	asked.answer = (struct body_submitted){ 0 };
+	orders_submit(&s, &from, &m); /* judged already, so answered at once or proposed at once */
+	ck_assert_uint_ne(asked.answer.code, DSI_EVERSION);
+	orders_drop(&s);
+	lockout_free(s.lockout);
+	kit_stop(&k);
+	wbuf_fini(&two);
+	built_free(b);
+	w_free(w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ss_orders");
@@ -146,6 +239,7 @@ int main(void)
 	tcase_add_test(t, term_inherits_a_verdict);
 	tcase_add_test(t, a_key_that_is_owed_is_ordered);
 	tcase_add_test(t, newcomer_in_the_tail);
+	tcase_add_test(t, a_present_member_is_too_old);
 	suite_add_tcase(s, t);
 	return check_main(s);
 }
