@@ -29,7 +29,7 @@ enum svc_from { /* who may send a type */
 	X(API, 2)     /* u32: ANNOUNCE: what it speaks; CALL: the least that will do; not 0 */            \
 	X(CAPS, 3)    /* u32: ANNOUNCE: what it can; CALL: what it must; the service says what bits mean */ \
 	X(CODE, 4)    /* u32: 0 or DSI_E*, positive */                                                    \
-	X(TASK, 5)    /* u32 pid, u64 start time (clock ticks since boot), u32 uid, u32 nid, u32 sid; sid 0: not known */ \
+	X(TASK, 5)    /* u32 pid, u64 start time (clock ticks since boot), u32 uid, u32 nid, u32 sid; start, sid 0: not known */ \
 	X(DATA, 6)    /* blob: opaque to the manager */
 
 enum svc_field {
