@@ -332,6 +332,9 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 	submit_on_applied(g, e, r);
 	ring_applied(g->ring, e, true);
 	engine_sync(g);
+	/* The active server gives a vote to who has caught up: what was said when the view opened may be old by now. */
+	if (state_learner(replica_state(g->replica), replica_nid(g->replica)))
+		report_send(g);
 }
 
 /* What was derived from the wrong state is derived again; the policy too, which is asked for as if it were new. */
