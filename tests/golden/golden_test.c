@@ -233,27 +233,39 @@ static void run_case(struct golden *g, const char *source)
 	settle_verdicts(g, source);
 }
 
+static char *begin(struct golden *g) /* the policy's text */
+{
+	char path[300], *source;
+	size_t len;
+
+	(void)snprintf(path, sizeof(path), DIR_NAME "/%s.dsp", g->name);
+	source = read_text(path, &len);
+	ck_assert_ptr_nonnull(source);
+	g->with_base = !strncmp(source, "# with base", strlen("# with base"));
+	arena_init(&g->arena, POLICY_ARENA_LIMIT);
+	diag_init(&g->diags);
+	wbuf_init(&g->bytes, IMAGE_SIZE_MAX);
+	wbuf_init(&g->text, 16 << 20);
+	return source;
+}
+
+static void end(struct golden *g, char *source)
+{
+	wbuf_fini(&g->bytes);
+	wbuf_fini(&g->text);
+	arena_fini(&g->arena);
+	free(source);
+}
+
 START_TEST(golden_case)
 {
 	static struct golden g;
-	char path[300];
-	size_t len;
 	char *source;
 
 	g.name = cases[_i];
-	(void)snprintf(path, sizeof(path), DIR_NAME "/%s.dsp", g.name);
-	source = read_text(path, &len);
-	ck_assert_ptr_nonnull(source);
-	g.with_base = !strncmp(source, "# with base", strlen("# with base"));
-	arena_init(&g.arena, POLICY_ARENA_LIMIT);
-	diag_init(&g.diags);
-	wbuf_init(&g.bytes, IMAGE_SIZE_MAX);
-	wbuf_init(&g.text, 16 << 20);
+	source = begin(&g);
 	run_case(&g, source);
-	wbuf_fini(&g.bytes);
-	wbuf_fini(&g.text);
-	arena_fini(&g.arena);
-	free(source);
+	end(&g, source);
 }
 END_TEST
 
@@ -277,19 +289,10 @@ static void compiles_the_same(struct golden *g)
 START_TEST(kept_image)
 {
 	static struct golden g;
-	char path[300];
-	size_t len;
-	char *source;
+	char path[300], *source;
 
 	g = (struct golden){ .name = kept[_i], .old = true };
-	(void)snprintf(path, sizeof(path), DIR_NAME "/%s.dsp", g.name);
-	source = read_text(path, &len);
-	ck_assert_ptr_nonnull(source);
-	g.with_base = !strncmp(source, "# with base", strlen("# with base"));
-	arena_init(&g.arena, POLICY_ARENA_LIMIT);
-	diag_init(&g.diags);
-	wbuf_init(&g.bytes, IMAGE_SIZE_MAX);
-	wbuf_init(&g.text, 16 << 20);
+	source = begin(&g);
 	(void)snprintf(path, sizeof(path), DIR_NAME "/%s.dspi", g.name);
 	open_file(path, &g.bytes, &g.img);
 	if (!g.with_base)
@@ -297,10 +300,7 @@ START_TEST(kept_image)
 	ck_assert_uint_eq(g.img.format, 1);
 	settle_image(&g);
 	settle_verdicts(&g, source);
-	wbuf_fini(&g.bytes);
-	wbuf_fini(&g.text);
-	arena_fini(&g.arena);
-	free(source);
+	end(&g, source);
 }
 END_TEST
 

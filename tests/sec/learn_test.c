@@ -17,6 +17,7 @@
 #include "gcs/stage.h"
 #include "tests/unit/gcs_acks.h"
 #include "tests/unit/gcs_fixture.h"
+#include "tests/unit/lib_loop_until.h"
 
 enum { COMMITTED = 14, SHOWN = 18, N2_VOTES = 5, N3_VOTES = 8, LEARNER = 4 };
 
@@ -39,7 +40,6 @@ static const struct replica_ops *use_ops;
 static char dir[64], genesis[80];
 static bool joined;
 static u32 alarms, doubts;
-static u64 deadline;
 
 /* --- sources --------------------------------------------------------------------------------------------- */
 
@@ -228,26 +228,9 @@ static void down(void)
 	ck_assert_int_eq(system(cmd), 0);
 }
 
-static struct loop_timer *look;
-static bool (*wanted)(void);
-
-static void on_look(void *ctx)
-{
-	if (wanted() || loop_now(loop) > deadline)
-		loop_stop(loop, 0);
-	else
-		loop_timer_set(look, 5000000);
-}
-
 static void run_until(bool (*cond)(void))
 {
-	wanted = cond;
-	deadline = loop_now(loop) + 60ull * 1000000000;
-	look = loop_timer_new(loop, on_look, NULL);
-	loop_timer_set(look, 1);
-	loop_run(loop);
-	loop_timer_free(look);
-	ck_assert_msg(cond(), "nothing came of it; applied %llu", (unsigned long long)replica_state(r)->applied);
+	ck_assert_msg(loop_until(loop, cond), "nothing came of it; applied %llu", (unsigned long long)replica_state(r)->applied);
 }
 
 static bool is_joined(void)

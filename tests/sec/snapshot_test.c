@@ -15,6 +15,7 @@
 #include "gcs/replica_impl.h"
 #include "tests/unit/gcs_acks.h"
 #include "tests/unit/gcs_fixture.h"
+#include "tests/unit/lib_loop_until.h"
 
 enum { PLACE = 384, NEXT = 448, COMMITTED = 460, N2_VOTES = 5, N3_VOTES = 8, LEARNER = 4 };
 _Static_assert(PLACE > N3_VOTES + LIM_SNAPSHOT_AHEAD, "worth a jump");
@@ -44,7 +45,7 @@ static struct replica *r;
 static char dir[64], genesis[80], said[4096];
 static bool joined, reformed;
 static u32 rebuilt, made_anew;
-static u64 deadline, replayed;
+static u64 replayed;
 static struct blob verdict;
 static struct wbuf image; /* at PLACE */
 static u8 digest[CRYPTO_HASH];
@@ -313,26 +314,9 @@ static void down(void)
 	ck_assert_int_eq(system(cmd), 0);
 }
 
-static struct loop_timer *look;
-static bool (*wanted)(void);
-
-static void on_look(void *ctx)
-{
-	if (wanted() || loop_now(loop) > deadline)
-		loop_stop(loop, 0);
-	else
-		loop_timer_set(look, 5000000);
-}
-
 static void run_until(bool (*cond)(void))
 {
-	wanted = cond;
-	deadline = loop_now(loop) + 60ull * 1000000000;
-	look = loop_timer_new(loop, on_look, NULL);
-	loop_timer_set(look, 1);
-	loop_run(loop);
-	loop_timer_free(look);
-	ck_assert_msg(cond(), "nothing came of it; applied %llu\n%s", (unsigned long long)replica_state(r)->applied, said);
+	ck_assert_msg(loop_until(loop, cond), "nothing came of it; applied %llu\n%s", (unsigned long long)replica_state(r)->applied, said);
 }
 
 static bool is_joined(void)

@@ -5,12 +5,14 @@ struct actor {
 	int in, out; /* its stdin and stdout */
 };
 
+/* Back when its program runs, or could not be: the other end of `run` closes by exec or exit. */
 static struct actor start(const char *program, const char *const *args)
 {
-	int in[2], out[2];
+	int in[2], out[2], run[2];
 	struct actor a;
+	char byte;
 
-	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(run, O_CLOEXEC))
 		abort();
 	a.pid = fork();
 	if (!a.pid) {
@@ -25,6 +27,10 @@ static struct actor start(const char *program, const char *const *args)
 	}
 	close(in[0]);
 	close(out[1]);
+	close(run[1]);
+	while (read(run[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	close(run[0]);
 	a.in = in[1];
 	a.out = out[0];
 	return a;

@@ -5,22 +5,27 @@ static void test_death(void)
 	struct kern_status st;
 	struct err e = { 0 };
 	pid_t holder;
-	int r;
+	int r, opened[2];
+	char byte;
 
 	/* this process gives up its handle; a child holds one and is killed */
 	kill(reader, SIGKILL);
 	waitpid(reader, NULL, 0);
 	kern_close(k);
 	k = NULL;
+	if (pipe2(opened, O_CLOEXEC))
+		abort();
 	holder = fork();
 	if (!holder) {
 		struct kern *mine;
 
-		if (kern_open(&mine, NULL, NULL))
+		if (kern_open(&mine, NULL, NULL) || write(opened[1], "", 1) != 1)
 			_exit(1);
 		pause();
 	}
-	usleep(300000);
+	close(opened[1]);
+	check(read(opened[0], &byte, 1) == 1, "another process holds a handle");
+	close(opened[0]);
 	struct actor spin = START(WEBX, "spin", "/srv/data/f", "100");
 	check(finish(&spin) == EACCES, "enforced while dsid lives");
 	kill(holder, SIGKILL);
@@ -59,7 +64,6 @@ static void test_guard(void)
 	r = kern_guard_set(k, DSI_GUARD_ON, &e);
 	check(!r, "guard on %s", r ? e.text : "");
 	mine = START(self, "sleep");
-	usleep(100000);
 	snprintf(command, sizeof(command), "%d", mine.pid);
 	check(DO(P, "kill", command) == EPERM, "root cannot signal a DSI process");
 	check(DO(P, "attach", command) == EPERM, "nor trace it");

@@ -16,7 +16,6 @@ static void test_load(void)
 		exit(1);
 	}
 	check(DO(APPX, "read", "/srv/secret/f") == 0, "no policy, no refusal");
-	usleep(100000);
 	set_base(&base, 1);
 	check(!kern_mode_set(k, DSI_MODE_ENFORCING, &e), "enforcing mode %s", e.text);
 	check(!set_load(k, &base, &rep), "policy 1 in force");
@@ -44,7 +43,6 @@ static void test_labels(void)
 	kill(atoi(line), SIGKILL);
 	finish(&a);
 	a = START("/srv/bin/plain", "sleep");
-	usleep(50000);
 	kern_task_sid(k, (u32)a.pid, &sid, &e);
 	check(sid == DSI_SID_DEFAULT, "a program without entry stays default (sid %u)", sid);
 	stop(&a);
@@ -55,7 +53,6 @@ static void test_labels(void)
 	check(event_wait(from, DSI_REASON_UNSAFE_EXEC, DSI_SID_DEFAULT, APP) != NULL, "event of the unsafe exec");
 	run("cp /srv/bin/app /srv/bin/app.new && mv /srv/bin/app.new /srv/bin/app");
 	a = START(APPX, "sleep");
-	usleep(50000);
 	kern_task_sid(k, (u32)a.pid, &sid, &e);
 	check(sid == APP, "an entry survives an upgrade by rename (sid %u)", sid);
 	stop(&a);
