@@ -5,7 +5,7 @@
  * the same log replayed with proofs, in the same run, from the same member. The member is a real replica in a process of
  * its own; its longest turn of the loop is what others may have to wait for while it serves.
  *
- * Prints a table, writes build/bench/snapshot.json. Exit 1 when the goal is not held.
+ * snapshot ROWS: writes its rows there (bench/lib.sh says in which form; bench/snapshot.sh shows and judges them).
  */
 #include <signal.h>
 #include <sys/resource.h>
@@ -18,7 +18,7 @@
 #include "tests/unit/gcs_fixture.h"
 
 enum { CHANGES = 10000, IMAGE = 1 << 20, STEP_PROOF = LIM_PROOF_EVERY };
-static const double GOAL_S = 1.0;
+static const char *rows_path;
 
 struct member {
 	struct fixture_keys keys;
@@ -272,28 +272,16 @@ static struct cost join(bool by_snapshot)
 	return c;
 }
 
-static void row(FILE *json, const char *work, double ours, double beside, double goal, const char *unit, bool last)
+static void row(FILE *rows, const char *work, const char *unit, double ours, double beside, const char *goal)
 {
-	bool held = goal == 0 || ours < goal;
-
-	printf("%-44s %9.3f %9.3f %8.1f  ", work, ours, beside, beside / ours);
-	if (goal == 0)
-		printf("%6s  %s\n", "", unit);
-	else
-		printf("%6.1f  %-3s %s\n", goal, unit, held ? "held" : "MISSED");
-	fprintf(json, "  {\"work\": \"%s\", \"unit\": \"%s\", \"ours\": %.4f, \"beside\": %.4f, \"ratio\": %.2f, ", work, unit,
-		ours, beside, beside / ours);
-	if (goal == 0)
-		fprintf(json, "\"goal\": null, \"held\": null}%s\n", last ? "" : ",");
-	else
-		fprintf(json, "\"goal\": %.1f, \"held\": %s}%s\n", goal, held ? "true" : "false", last ? "" : ",");
+	fprintf(rows, "%s\t%s\t%.6f\t%.6f\t%s\t\t\n", work, unit, ours, beside, goal);
 }
 
 START_TEST(measure)
 {
 	struct cost snap, replay;
 	struct wbuf image;
-	FILE *json;
+	FILE *rows;
 
 	snprintf(top, sizeof(top), "/tmp/dsi-bench-snapshot.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(top));
@@ -313,18 +301,15 @@ START_TEST(measure)
 	ck_assert_int_eq(state_save(w->s, &image), 0);
 	snap = join(true);
 	replay = join(false);
-	json = fopen("build/bench/snapshot.json", "w");
-	ck_assert_ptr_nonnull(json);
-	printf("a log of %llu entries, state image %zu KiB, policy image %d KiB\n\n",
+	rows = fopen(rows_path, "a");
+	ck_assert_ptr_nonnull(rows);
+	printf("a log of %llu entries, state image %zu KiB, policy image %d KiB; beside: the same log replayed\n\n",
 	       (unsigned long long)w->s->applied, image.len >> 10, IMAGE >> 10);
-	printf("%-44s %9s %9s %8s %7s\n", "work", "ours", "beside", "ratio", "goal");
-	fprintf(json, "[\n");
-	row(json, "ask to state and policy image installed", snap.wall, replay.wall, GOAL_S, "s", false);
-	row(json, "CPU of it at the joiner", snap.cpu, replay.cpu, 0, "s", false);
-	row(json, "CPU of it at the member that serves", snap.source_cpu, replay.source_cpu, 0, "ms", false);
-	row(json, "that member's longest turn of its loop", snap.source_turn, replay.source_turn, 0, "ms", true);
-	fprintf(json, "]\n");
-	fclose(json);
+	row(rows, "snapshot to a joiner: ask to state and policy installed", "s", snap.wall, replay.wall, "ours < 1.0");
+	row(rows, "CPU of it at the joiner", "s", snap.cpu, replay.cpu, "");
+	row(rows, "CPU of it at the member that serves", "ms", snap.source_cpu, replay.source_cpu, "");
+	row(rows, "that member's longest turn of its loop", "ms", snap.source_turn, replay.source_turn, "");
+	ck_assert_int_eq(fclose(rows), 0);
 	wbuf_fini(&image);
 	fixture_keys_stop(&source.keys);
 	fixture_keys_stop(&learner.keys);
@@ -334,15 +319,17 @@ START_TEST(measure)
 
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", top);
 	ck_assert_int_eq(system(cmd), 0);
-	ck_assert_msg(snap.wall < GOAL_S, "not in %.1f s", GOAL_S);
 }
 END_TEST
 
-int main(void)
+int main(int argc, char **argv)
 {
 	Suite *s = suite_create("bench_snapshot");
 	TCase *t = tcase_create("measure");
 
+	if (argc != 2)
+		return 64;
+	rows_path = argv[1];
 	tcase_set_timeout(t, 300);
 	tcase_add_test(t, measure);
 	suite_add_tcase(s, t);
