@@ -191,6 +191,15 @@ static bool image_in_force(struct engine *g, struct image *img, u8 **ret_bytes)
 	       !image_open(img, *ret_bytes, len, NULL);
 }
 
+bool engine_image(const struct engine *g, struct image *img, u8 **ret_bytes)
+{
+	size_t n;
+
+	*ret_bytes = NULL;
+	return !blob_get(replica_log(g->replica), replica_state(g->replica)->policy.digest, ret_bytes, &n, NULL) &&
+	       !image_open(img, *ret_bytes, n, NULL);
+}
+
 static void nodes_push(struct engine *g)
 {
 	const struct state *s = replica_state(g->replica);
@@ -566,7 +575,7 @@ static void on_term(void *ctx)
 	loop_stop(g->loop, 0);
 }
 
-static int engine_open(struct engine *g, int monitor_fd, int keys_fd, struct err *e)
+static int engine_open(struct engine *g, int monitor_fd, int keys_fd, int service_fd, struct err *e)
 {
 	struct replica_config rc = { .loop = g->loop, .role = ROLE_MANAGER, .keys = &g->keys, .listen = g->conf.listen,
 				     .dir = g->conf.log_dir, .cluster = g->conf.cluster_file, .make_backend = make_backend };
@@ -585,13 +594,14 @@ static int engine_open(struct engine *g, int monitor_fd, int keys_fd, struct err
 	g->install = g->enforce ? install_new(g->enforce, g->conf.node, on_installed, g) : NULL;
 	g->report_timer = loop_timer_new(g->loop, on_report_timer, g);
 	g->ring = ring_side_new(g);
-	if (!g->denials || !g->install || !g->report_timer || !g->ring)
+	g->services = g->enforce ? services_new(g, service_fd) : NULL;
+	if (!g->denials || !g->install || !g->report_timer || !g->ring || !g->services)
 		return err_set(e, -DSI_ENOMEM, "engine");
 	code = control_open(g, e);
 	return code ? code : replica_start(g->replica, e);
 }
 
-int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd)
+int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd, int service_fd)
 {
 	struct engine *g = calloc(1, sizeof(*g));
 	struct err e = { 0 };
@@ -602,7 +612,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 	g->conf = *conf;
 	g->channel_fd = channel_fd;
 	loop_signal(g->loop, SIGTERM, on_term, g);
-	if (engine_open(g, monitor_fd, keys_fd, &e))
+	if (engine_open(g, monitor_fd, keys_fd, service_fd, &e))
 		log_err("%s", e.text);
 	else {
 		notify_ready();
@@ -612,6 +622,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 	spread_free(g);
 	enrol_free(g);
 	control_free(g);
+	services_free(g->services);
 	install_free(g->install);
 	denials_free(g->denials);
 	ring_side_free(g->ring);

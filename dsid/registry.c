@@ -126,6 +126,15 @@ static void drain(struct registry *r, struct gen *g, u64 now, struct reg_actions
 	g->drop_at = now + LIM_SVC_DRAIN_MS;
 }
 
+static u32 owned(const struct registry *r, u32 uid)
+{
+	u32 n = 0;
+
+	for (u32 i = 0; i < LIM_SERVICES; i++)
+		n += r->gen[i].conn && r->gen[i].who.uid == uid;
+	return n;
+}
+
 int registry_announce(struct registry *r, reg_conn c, const struct svc_frame *f, const struct reg_owner *who, u32 pid, u64 now,
 		      struct reg_actions *ret)
 {
@@ -138,7 +147,7 @@ int registry_announce(struct registry *r, reg_conn c, const struct svc_frame *f,
 	/* Requests that the old one was given may come back to the new one: it must be able to take them. */
 	if (old && (f->api < old->api || (f->caps & old->caps) != old->caps))
 		return -DSI_EVERSION;
-	if (!g)
+	if (!g || (who->uid && owned(r, who->uid) >= LIM_SVC_OWNED))
 		return -DSI_ELIMIT;
 	*g = (struct gen){ .conn = c, .api = f->api, .caps = f->caps, .pid = pid, .who = *who };
 	memcpy(g->name, f->name, sizeof(g->name));

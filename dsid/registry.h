@@ -49,7 +49,8 @@ void registry_free(struct registry *r); /* NULL-safe */
  * Each takes an event, sets ret and returns 0, or refuses with -DSI_E*, changes nothing and leaves ret empty: the shell
  * answers the code to who asked.
  *
- * announce: -DSI_EEXIST the name is another owner's, or this connection provides something already; -DSI_ELIMIT. A current
+ * announce: -DSI_EEXIST the name is another owner's, or this connection provides something already; -DSI_ELIMIT: of all, or of this
+ *   user, who is not root. A current
  *   generation of the same owner is replaced: its DRAIN and the newcomer's ANNOUNCED are in ret, as are the requests that waited.
  *   -DSI_EVERSION: an older API or fewer capabilities than what it would replace: requests that wait may need them.
  * call: -DSI_ENOENT no such service; -DSI_EVERSION, not that API or not those capabilities; -DSI_ELIMIT, -DSI_EAGAIN too many, of

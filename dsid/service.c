@@ -3,6 +3,7 @@
 #include "dsid/service.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #endif
 
 enum { CONNS = 256, CONNS_OF_ROOT = 32 /* beyond those */, CONNS_PER_USER = 64, QUEUED = LIM_SVC_CALLS + 64, ACCEPTS = 16, READS = 16 };
+static const u64 ACCEPT_AGAIN_NS = 100ull * 1000000;
 
 struct out {
 	struct out *next;
@@ -27,24 +29,29 @@ struct conn {
 	int fd, pidfd;
 	struct loop_fd *watch, *life;
 	struct ucred peer;
-	struct svc_task task;
-	bool exact; /* pidfd is of who connected for certain: SO_PEERPIDFD */
+	struct svc_task task; /* as it was when it connected */
+	char comm[16];
+	bool known;           /* task and comm are told, and so is the program: it may send */
+	bool asked;           /* who() is under way: nothing is read meanwhile */
 	bool provider, dead;
 	struct out *out, **out_end;
 	u32 queued;
+	size_t queued_bytes;
 };
 struct service {
 	struct loop *loop;
 	int listener;
 	struct loop_fd *watch;
-	struct loop_timer *timer;
-	const struct service_ops *ops;
+	struct loop_timer *timer, *accept_again;
+	const struct service_env *env;
 	void *ctx;
 	struct registry *registry;
 	struct reg_actions acts;
 	struct conn *conns;
 	u32 n_conns;
 	reg_conn last;
+	size_t queued_bytes;
+	u64 refused[SERVICE_REFUSED_COUNT];
 	u8 in[LIM_SVC_FRAME + 1], packet[LIM_SVC_FRAME];
 };
 
@@ -55,23 +62,43 @@ static u64 now_ms(const struct service *s)
 
 /* --- out --------------------------------------------------------------------------------------------------- */
 
+static void conn_end(struct conn *c, enum service_refused why)
+{
+	if (!c->dead)
+		c->service->refused[why]++;
+	c->dead = true;
+}
+
+static void events_set(struct conn *c)
+{
+	if (!c->dead)
+		loop_fd_set(c->watch, (c->known && !c->asked ? LOOP_READ : 0) | (c->out ? LOOP_WRITE : 0));
+}
+
+static void out_free(struct conn *c)
+{
+	struct out *o = c->out;
+
+	c->out = o->next;
+	c->queued--;
+	c->queued_bytes -= o->len;
+	c->service->queued_bytes -= o->len;
+	free(o);
+}
+
 static void flush(struct conn *c)
 {
 	while (c->out) {
-		struct out *o = c->out;
-
-		if (send(c->fd, o->data, o->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		if (send(c->fd, c->out->data, c->out->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 			if (errno != EAGAIN && errno != ENOBUFS)
 				c->dead = true;
 			break;
 		}
-		c->out = o->next;
-		c->queued--;
-		free(o);
+		out_free(c);
 	}
 	if (!c->out)
 		c->out_end = &c->out;
-	loop_fd_set(c->watch, c->out && !c->dead ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+	events_set(c);
 }
 
 static void say(struct conn *c, const struct svc_frame *f)
@@ -81,8 +108,12 @@ static void say(struct conn *c, const struct svc_frame *f)
 	size_t n;
 	int rc = svc_encode(f, s->packet, sizeof(s->packet), &n);
 
-	if (rc || c->dead || c->queued >= QUEUED || !(o = malloc(sizeof(*o) + n))) {
-		c->dead = true; /* it would wait for this frame for ever */
+	if (c->dead)
+		return;
+	/* Whom we cannot tell would wait for this frame for ever: its connection ends. */
+	if (rc || c->queued >= QUEUED || c->queued_bytes + n > LIM_SVC_QUEUED || s->queued_bytes + n > LIM_SVC_QUEUED_ALL ||
+	    !(o = malloc(sizeof(*o) + n))) {
+		conn_end(c, SERVICE_SLOW);
 		return;
 	}
 	o->next = NULL;
@@ -91,6 +122,8 @@ static void say(struct conn *c, const struct svc_frame *f)
 	*c->out_end = o;
 	c->out_end = &o->next;
 	c->queued++;
+	c->queued_bytes += n;
+	s->queued_bytes += n;
 	flush(c);
 }
 
@@ -127,12 +160,8 @@ static void conn_free(struct conn *c)
 {
 	loop_fd_free(c->watch);
 	loop_fd_free(c->life);
-	while (c->out) {
-		struct out *o = c->out;
-
-		c->out = o->next;
-		free(o);
-	}
+	while (c->out)
+		out_free(c);
 	if (c->pidfd >= 0)
 		close(c->pidfd);
 	close(c->fd);
@@ -185,7 +214,7 @@ static void do_announce(struct conn *c, const struct svc_frame *f)
 {
 	struct service *s = c->service;
 	struct reg_owner who = { c->task.sid, c->task.uid };
-	int rc = s->ops->may_announce(s->ctx, &c->task, f->name);
+	int rc = s->env->may(s->ctx, &c->task, c->comm, f->name, DSI_PERM_SERVICE_ANNOUNCE);
 
 	if (!rc)
 		rc = registry_announce(s->registry, c->id, f, &who, c->task.pid, now_ms(s), &s->acts);
@@ -203,9 +232,7 @@ static void do_frame(struct conn *c, const struct svc_frame *f)
 	struct svc_frame found = { .type = SVC_FOUND };
 	int rc;
 
-	/* Asked anew each time: a process may enter another context by exec with the connection open. */
-	c->task.nid = s->ops->nid(s->ctx);
-	c->task.sid = c->exact ? s->ops->sid(s->ctx, &c->task) : 0;
+	c->task.nid = s->env->nid(s->ctx);
 	switch (f->type) {
 	case SVC_WHOAMI:
 		say(c, &(struct svc_frame){ .type = SVC_ME, .id = f->id, .task = c->task });
@@ -220,7 +247,9 @@ static void do_frame(struct conn *c, const struct svc_frame *f)
 		say(c, &found);
 		break;
 	case SVC_CALL:
-		rc = registry_call(s->registry, c->id, f, &c->task, now_ms(s), &s->acts);
+		rc = s->env->may(s->ctx, &c->task, c->comm, f->name, DSI_PERM_SERVICE_USE);
+		if (!rc)
+			rc = registry_call(s->registry, c->id, f, &c->task, now_ms(s), &s->acts);
 		if (rc)
 			answer(c, SVC_RESULT, f->id, rc);
 		else
@@ -243,7 +272,7 @@ static void close_rights(const struct cmsghdr *h)
 	}
 }
 
-/* One packet of the very process that connected, alone; else -1, and the connection is at its end. */
+/* One packet of the very process that connected, alone; 0: none now; else -1, and the connection is at its end. */
 static ssize_t packet(struct conn *c)
 {
 	struct service *s = c->service;
@@ -256,8 +285,12 @@ static ssize_t packet(struct conn *c)
 	ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	bool same = false, rights = false;
 
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) { /* closed; an empty packet looks the same */
+		c->dead = true;
+		return -1;
+	}
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h)) {
 		struct ucred u;
 
@@ -271,28 +304,100 @@ static ssize_t packet(struct conn *c)
 			same = u.pid == c->peer.pid && u.uid == c->peer.uid;
 		}
 	}
-	return n && same && !rights && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ? n : -1;
+	if (!same || rights || m.msg_flags & MSG_CTRUNC)
+		conn_end(c, SERVICE_SENDER);
+	else if (m.msg_flags & MSG_TRUNC)
+		conn_end(c, SERVICE_FRAME);
+	return c->dead ? -1 : n;
 }
 
-static void on_conn(void *ctx, int events)
+static void ask_who(struct conn *c)
 {
-	struct conn *c = ctx;
 	struct service *s = c->service;
 
-	if (events & LOOP_WRITE)
-		flush(c);
+	c->asked = true;
+	events_set(c);
+	if (s->env->who(s->ctx, c->task.pid, c->id))
+		c->dead = true;
+}
+
+/* What was sent before we knew who is there may be of another context. */
+static bool sent_already(const struct conn *c)
+{
+	u8 byte;
+
+	return recv(c->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Still the process that connected: else the number may have been another's when it was asked about. */
+static bool lives(const struct conn *c)
+{
+	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
+
+	return !poll(&p, 1, 0);
+}
+
+static void greet(struct conn *c, const struct monop_peer *p)
+{
+	if (sent_already(c)) {
+		conn_end(c, SERVICE_EARLY);
+		return;
+	}
+	c->task.nid = c->service->env->nid(c->service->ctx);
+	c->task.start = p->start;
+	c->task.sid = p->sid;
+	c->known = true;
+	say(c, &(struct svc_frame){ .type = SVC_ME, .task = c->task });
+}
+
+static void serve(struct conn *c)
+{
 	for (int i = 0; i < READS && !c->dead; i++) { /* others have their turn too */
+		struct service *s = c->service;
 		struct svc_frame f;
 		ssize_t n = packet(c);
 
 		if (!n)
 			break;
-		if (n < 0 || svc_decode(&f, SVC_CLIENT | (c->provider ? SVC_PROVIDER : 0), s->in, (size_t)n))
-			c->dead = true;
-		else
+		if (n > 0 && svc_decode(&f, SVC_CLIENT | (c->provider ? SVC_PROVIDER : 0), s->in, (size_t)n))
+			conn_end(c, SERVICE_FRAME);
+		else if (n > 0)
 			do_frame(c, &f);
 	}
+}
+
+void service_told(struct service *s, u64 token, int code, const struct monop_peer *p)
+{
+	struct conn *c = by_id(s, token);
+
+	if (!c || !c->asked)
+		return;
+	c->asked = false;
+	if (code || !lives(c))
+		c->dead = true;
+	else {
+		memcpy(c->comm, p->comm, sizeof(c->comm)); /* a process may change it: for people */
+		c->comm[sizeof(c->comm) - 1] = '\0';
+		if (!c->known)
+			greet(c, p);
+		else if (p->sid != c->task.sid || p->start != c->task.start)
+			conn_end(c, SERVICE_CONTEXT);
+		else
+			serve(c);
+	}
+	events_set(c);
 	reap(s);
+}
+
+static void on_conn(void *ctx, int events)
+{
+	struct conn *c = ctx;
+
+	if (events & LOOP_WRITE)
+		flush(c);
+	if (events & LOOP_READ && !c->dead && !c->asked)
+		ask_who(c);
+	reap(c->service);
 }
 
 static bool room(const struct service *s, uid_t uid)
@@ -319,13 +424,16 @@ static void admit(struct service *s, int fd)
 	c->fd = fd;
 	c->pidfd = -1;
 	c->out_end = &c->out;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &n) || c->peer.pid <= 0 || !room(s, c->peer.uid))
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &n) || c->peer.pid <= 0 || !room(s, c->peer.uid)) {
+		s->refused[SERVICE_CONNECTION]++;
 		goto refuse;
-	c->exact = !getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &c->pidfd, &n_fd);
-	if (!c->exact)
-		c->pidfd = (int)syscall(SYS_pidfd_open, c->peer.pid, 0);
-	if (c->pidfd < 0)
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &c->pidfd, &n_fd))
+		c->pidfd = (int)syscall(SYS_pidfd_open, c->peer.pid, 0); /* the header says why that will do */
+	if (c->pidfd < 0) {
+		s->refused[errno == EMFILE || errno == ENFILE ? SERVICE_DESCRIPTORS : SERVICE_CONNECTION]++;
 		goto refuse;
+	}
 	c->task = (struct svc_task){ .pid = (u32)c->peer.pid, .uid = c->peer.uid };
 	c->watch = loop_fd_new(s->loop, fd, LOOP_READ, on_conn, c);
 	c->life = loop_fd_new(s->loop, c->pidfd, LOOP_READ, on_death, c);
@@ -335,11 +443,13 @@ static void admit(struct service *s, int fd)
 	c->next = s->conns;
 	s->conns = c;
 	s->n_conns++;
+	ask_who(c);
 	return;
 refuse:
 	conn_free(c);
 }
 
+/* With no descriptor left the listener stays readable: we look again after a while, not at once. */
 static void on_listener(void *ctx, int events)
 {
 	struct service *s = ctx;
@@ -347,13 +457,28 @@ static void on_listener(void *ctx, int events)
 	for (int i = 0; i < ACCEPTS; i++) {
 		int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (fd < 0)
-			break;
-		admit(s, fd);
+		if (fd >= 0) {
+			admit(s, fd);
+			continue;
+		}
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			s->refused[SERVICE_DESCRIPTORS]++;
+			loop_fd_set(s->watch, 0);
+			loop_timer_set(s->accept_again, ACCEPT_AGAIN_NS);
+		}
+		break;
 	}
+	reap(s);
 }
 
-struct service *service_new(struct loop *l, int listener, const struct service_ops *ops, void *ctx)
+static void on_accept_again(void *ctx)
+{
+	struct service *s = ctx;
+
+	loop_fd_set(s->watch, LOOP_READ);
+}
+
+struct service *service_new(struct loop *l, int listener, const struct service_env *env, void *ctx)
 {
 	struct service *s = calloc(1, sizeof(*s));
 	int on = 1;
@@ -364,12 +489,13 @@ struct service *service_new(struct loop *l, int listener, const struct service_o
 	}
 	s->loop = l;
 	s->listener = listener;
-	s->ops = ops;
+	s->env = env;
 	s->ctx = ctx;
 	s->registry = registry_new();
 	s->timer = loop_timer_new(l, on_time, s);
+	s->accept_again = loop_timer_new(l, on_accept_again, s);
 	/* On the listener: a connection has it from there, so that what is sent before accept has its sender too. */
-	if (s->registry && s->timer && !setsockopt(listener, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)))
+	if (s->registry && s->timer && s->accept_again && !setsockopt(listener, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)))
 		s->watch = loop_fd_new(l, listener, LOOP_READ, on_listener, s);
 	if (s->watch)
 		return s;
@@ -389,6 +515,7 @@ void service_free(struct service *s)
 	}
 	loop_fd_free(s->watch);
 	loop_timer_free(s->timer);
+	loop_timer_free(s->accept_again);
 	registry_free(s->registry);
 	close(s->listener);
 	free(s);
@@ -397,4 +524,25 @@ void service_free(struct service *s)
 struct registry *service_registry(struct service *s)
 {
 	return s->registry;
+}
+
+u64 service_refused(const struct service *s, enum service_refused what)
+{
+	return s->refused[what];
+}
+
+const char *service_refused_name(enum service_refused what)
+{
+	static const char *const names[] = {
+#define X(name, text) [SERVICE_##name] = text,
+		SERVICE_REFUSED_TABLE(X)
+#undef X
+	};
+
+	return names[what];
+}
+
+u32 service_connections(const struct service *s)
+{
+	return s->n_conns;
 }

@@ -7,12 +7,17 @@
  * Packet: u16 version, u16 type, u32 id, then the fields of the type in the order of SVC_FIELD_TABLE. All integers
  * little-endian. What a type does not carry is absent, not zero. `id` is chosen by who asks, and comes back in the
  * reply; for REQUEST the manager chooses it. Numbers are append-only.
+ *
+ * The manager speaks first: a ME of id 0. Before it has come, a program sends nothing, or its connection is ended:
+ * what it sends is judged by the context that it was in when the manager said so.
  */
 #ifndef DSI_LIB_SVC_H
 #define DSI_LIB_SVC_H
 
 #include "lib/err.h"
 #include "lib/limits.h"
+
+#define SVC_SOCKET "/run/dsi/dsi.sock"
 
 enum { SVC_VERSION = 1, SVC_HEAD = 8, SVC_TEXT = 32 };
 
