@@ -24,8 +24,14 @@ struct call {
 	u8 *data;
 	size_t len;
 };
+struct watch {
+	reg_conn conn; /* 0: free */
+	u32 id;        /* of its WATCH */
+	char name[LIM_NAME];
+};
 struct registry {
 	struct gen gen[LIM_SERVICES];
+	struct watch watch[LIM_SVC_WATCHES];
 	struct call call[LIM_SVC_CALLS];
 	u32 ticket;
 };
@@ -126,6 +132,54 @@ static void drain(struct registry *r, struct gen *g, u64 now, struct reg_actions
 	g->drop_at = now + LIM_SVC_DRAIN_MS;
 }
 
+static void tell(const struct registry *r, const struct watch *w, struct reg_actions *ret)
+{
+	const struct gen *g = current(r, w->name);
+	struct svc_frame *f = act(ret, w->conn, SVC_CHANGED, w->id);
+
+	if (!g) {
+		f->code = DSI_ENOENT;
+		return;
+	}
+	f->api = g->api;
+	f->caps = g->caps;
+	memcpy(f->version, g->version, sizeof(f->version));
+}
+
+/* The name has another current generation, or none. */
+static void changed(const struct registry *r, const char *name, struct reg_actions *ret)
+{
+	for (u32 i = 0; i < LIM_SVC_WATCHES; i++)
+		if (r->watch[i].conn && !strcmp(r->watch[i].name, name))
+			tell(r, &r->watch[i], ret);
+}
+
+int registry_watch(struct registry *r, reg_conn c, const struct svc_frame *f, struct reg_actions *ret)
+{
+	struct watch *w = NULL;
+	u32 mine = 0;
+
+	ret->n = 0;
+	for (u32 i = 0; i < LIM_SVC_WATCHES; i++) {
+		struct watch *other = &r->watch[i];
+
+		if (other->conn == c && !strcmp(other->name, f->name)) {
+			w = other;
+			mine = 0;
+			break;
+		}
+		mine += other->conn == c;
+		if (!w && !other->conn)
+			w = other;
+	}
+	if (!w || mine >= LIM_SVC_WATCHES_EACH)
+		return -DSI_ELIMIT;
+	*w = (struct watch){ .conn = c, .id = f->id };
+	memcpy(w->name, f->name, sizeof(w->name));
+	tell(r, w, ret);
+	return 0;
+}
+
 static u32 owned(const struct registry *r, u32 uid)
 {
 	u32 n = 0;
@@ -156,6 +210,7 @@ int registry_announce(struct registry *r, reg_conn c, const struct svc_frame *f,
 	if (old)
 		drain(r, old, now, ret);
 	hand_waiting(r, g, ret);
+	changed(r, g->name, ret);
 	return 0;
 }
 
@@ -238,6 +293,7 @@ int registry_stop(struct registry *r, const char *name, u64 now, struct reg_acti
 		return -DSI_ENOENT;
 	drain(r, g, now, ret);
 	drained(r, g->conn, ret);
+	changed(r, name, ret);
 	return 0;
 }
 
@@ -262,6 +318,8 @@ static void take_back(struct registry *r, reg_conn c, struct reg_actions *ret)
 void registry_gone(struct registry *r, reg_conn c, u64 now, struct reg_actions *ret)
 {
 	struct gen *g = by_conn(r, c);
+	char name[LIM_NAME];
+	bool was_current;
 
 	ret->n = 0;
 	for (u32 i = 0; i < LIM_SVC_CALLS; i++) {
@@ -273,10 +331,17 @@ void registry_gone(struct registry *r, reg_conn c, u64 now, struct reg_actions *
 		if (!k->at)
 			call_free(k);
 	}
+	for (u32 i = 0; i < LIM_SVC_WATCHES; i++)
+		if (r->watch[i].conn == c)
+			memset(&r->watch[i], 0, sizeof(r->watch[i]));
 	if (!g)
 		return;
+	memcpy(name, g->name, sizeof(name));
+	was_current = !g->draining;
 	memset(g, 0, sizeof(*g));
 	take_back(r, c, ret);
+	if (was_current)
+		changed(r, name, ret);
 }
 
 void registry_tick(struct registry *r, u64 now, struct reg_actions *ret)

@@ -21,7 +21,7 @@ struct registry;
 /* A connection, as the shell numbers it; never 0, never used again. */
 typedef u64 reg_conn;
 
-enum { REG_ACTIONS = LIM_SVC_CALLS + LIM_SERVICES + 4 };
+enum { REG_ACTIONS = LIM_SVC_CALLS + LIM_SERVICES + LIM_SVC_WATCHES + 4 };
 struct reg_action {
 	reg_conn to;
 	bool drop; /* no frame: close this connection, its time to drain is over */
@@ -62,6 +62,8 @@ int registry_announce(struct registry *r, reg_conn c, const struct svc_frame *f,
 int registry_call(struct registry *r, reg_conn c, const struct svc_frame *f, const struct svc_task *caller, u64 now,
 		  struct reg_actions *ret) DSI_MUST_CHECK;
 int registry_answer(struct registry *r, reg_conn c, const struct svc_frame *f, struct reg_actions *ret) DSI_MUST_CHECK;
+/* Its CHANGED frames say from now on, and once now, what registry_look() would. -DSI_ELIMIT; a second WATCH of a name renews it. */
+int registry_watch(struct registry *r, reg_conn c, const struct svc_frame *f, struct reg_actions *ret) DSI_MUST_CHECK;
 /* The current generation is to end without a new one (service stop). -DSI_ENOENT. */
 int registry_stop(struct registry *r, const char *name, u64 now, struct reg_actions *ret) DSI_MUST_CHECK;
 /* A connection is closed, whatever it was. */

@@ -14,7 +14,7 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
-enum { CONNS = 256, CONNS_OF_ROOT = 32 /* beyond those */, CONNS_PER_USER = 64, QUEUED = LIM_SVC_CALLS + 64, ACCEPTS = 16, READS = 16 };
+enum { CONNS = 256, CONNS_OF_ROOT = 32 /* beyond those */, CONNS_PER_USER = 64, QUEUED = LIM_SVC_CALLS + 64, ACCEPTS = 16 };
 static const u64 ACCEPT_AGAIN_NS = 100ull * 1000000;
 
 struct out {
@@ -33,6 +33,8 @@ struct conn {
 	char comm[16];
 	bool known;           /* task and comm are told, and so is the program: it may send */
 	bool asked;           /* who() is under way: nothing is read meanwhile */
+	u8 *held;             /* one packet: it was sent before who() is answered, so the answer is about its sender */
+	size_t held_len;
 	bool provider, dead;
 	struct out *out, **out_end;
 	u32 queued;
@@ -162,6 +164,7 @@ static void conn_free(struct conn *c)
 	loop_fd_free(c->life);
 	while (c->out)
 		out_free(c);
+	free(c->held);
 	if (c->pidfd >= 0)
 		close(c->pidfd);
 	close(c->fd);
@@ -245,6 +248,13 @@ static void do_frame(struct conn *c, const struct svc_frame *f)
 		found.id = f->id;
 		found.code = (u32)-rc;
 		say(c, &found);
+		break;
+	case SVC_WATCH:
+		rc = registry_watch(s->registry, c->id, f, &s->acts);
+		if (rc)
+			answer(c, SVC_CHANGED, f->id, rc);
+		else
+			carry_out(s);
 		break;
 	case SVC_CALL:
 		rc = s->env->may(s->ctx, &c->task, c->comm, f->name, DSI_PERM_SERVICE_USE);
@@ -352,18 +362,32 @@ static void greet(struct conn *c, const struct monop_peer *p)
 
 static void serve(struct conn *c)
 {
-	for (int i = 0; i < READS && !c->dead; i++) { /* others have their turn too */
-		struct service *s = c->service;
-		struct svc_frame f;
-		ssize_t n = packet(c);
+	u8 *p = c->held;
+	struct svc_frame f;
 
-		if (!n)
-			break;
-		if (n > 0 && svc_decode(&f, SVC_CLIENT | (c->provider ? SVC_PROVIDER : 0), s->in, (size_t)n))
-			conn_end(c, SERVICE_FRAME);
-		else if (n > 0)
-			do_frame(c, &f);
+	c->held = NULL;
+	if (svc_decode(&f, SVC_CLIENT | (c->provider ? SVC_PROVIDER : 0), p, c->held_len))
+		conn_end(c, SERVICE_FRAME);
+	else
+		do_frame(c, &f);
+	free(p);
+}
+
+/* Read first, then asked who it is, then served: what is sent after the question is for the next one. */
+static void hold(struct conn *c)
+{
+	ssize_t n = packet(c);
+
+	if (n <= 0)
+		return;
+	c->held = malloc((size_t)n);
+	if (!c->held) {
+		c->dead = true;
+		return;
 	}
+	memcpy(c->held, c->service->in, (size_t)n);
+	c->held_len = (size_t)n;
+	ask_who(c);
 }
 
 void service_told(struct service *s, u64 token, int code, const struct monop_peer *p)
@@ -395,8 +419,8 @@ static void on_conn(void *ctx, int events)
 
 	if (events & LOOP_WRITE)
 		flush(c);
-	if (events & LOOP_READ && !c->dead && !c->asked)
-		ask_who(c);
+	if (events & LOOP_READ && c->known && !c->dead && !c->asked)
+		hold(c);
 	reap(c->service);
 }
 

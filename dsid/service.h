@@ -5,8 +5,9 @@
  * Who is at the other end is what the kernel says, never what a frame says. SO_PEERCRED names the process that connected;
  * its pidfd, opened at accept, is watched: a connection ends with its process. The manager asks for that
  * process's context and start time (`who`) and speaks first: a ME of id 0. Who sends before that is ended. From then on each
- * packet must carry SCM_CREDENTIALS of that very process, and the context is asked anew before packets are read: one
- * that changed ends the connection (a process that entered another context by exec connects anew). So:
+ * packet must carry SCM_CREDENTIALS of that very process, and the context is asked anew when a packet has been read and
+ * before it is served: one that changed ends the connection (a process that entered another context by exec connects
+ * anew). So:
  *   - a descriptor handed to another process, or kept by a forked child, is of no use to it;
  *   - a pid that was given to another process between connect and accept is of no use: who has the descriptor is not
  *     that process, and that process does not have the descriptor;

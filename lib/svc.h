@@ -55,7 +55,10 @@ enum svc_field {
 	X(RESULT, 8, SVC_MANAGER, SVC_F_CODE | SVC_F_DATA)                                                \
 	X(REQUEST, 9, SVC_MANAGER, SVC_F_TASK | SVC_F_DATA) /* a CALL, as its provider gets it */         \
 	X(ANSWER, 10, SVC_PROVIDER, SVC_F_CODE | SVC_F_DATA)                                              \
-	X(DRAIN, 11, SVC_MANAGER, 0) /* no more REQUEST comes: answer what you have, then end */
+	X(DRAIN, 11, SVC_MANAGER, 0) /* no more REQUEST comes: answer what you have, then end */          \
+	X(WATCH, 12, SVC_CLIENT, SVC_F_NAME)                                                              \
+	X(CHANGED, 13, SVC_MANAGER, SVC_F_VERSION | SVC_F_API | SVC_F_CAPS | SVC_F_CODE)                  \
+	/* to a WATCH: what FOUND would say, at once and whenever it changes; code alone: refused, or it is not there */
 
 enum svc_type {
 #define X(name, number, from, fields) SVC_##name = (number),
