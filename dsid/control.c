@@ -323,10 +323,45 @@ static void do_isolate(void *ctx, struct ipc_request *rq, const json_t *args)
 	ipc_answer(rq, 0, NULL, NULL);
 }
 
+/* --- services --------------------------------------------------------------------------------------------------- */
+
+static void do_service_list(void *ctx, struct ipc_request *rq, const json_t *args)
+{
+	struct engine *g = ctx;
+
+	ipc_answer(rq, 0, NULL, json_pack("{s:o, s:i}", "services", services_rows(g->services), "connections",
+					  (int)services_connections(g->services)));
+}
+
+static void service_do(struct engine *g, struct ipc_request *rq, const json_t *args, enum services_do what)
+{
+	const char *name = json_string_value(json_object_get(args, "name")), *text = "";
+	int rc = name ? services_do(g->services, what, name, &text) : -DSI_EINVAL;
+
+	ipc_answer(rq, rc, rc ? text : NULL, rc ? NULL : json_pack("{s:s}", "text", text));
+}
+
+static void do_service_restart(void *ctx, struct ipc_request *rq, const json_t *args)
+{
+	service_do(ctx, rq, args, SERVICES_RESTART);
+}
+
+static void do_service_replace(void *ctx, struct ipc_request *rq, const json_t *args)
+{
+	service_do(ctx, rq, args, SERVICES_REPLACE);
+}
+
+static void do_service_stop(void *ctx, struct ipc_request *rq, const json_t *args)
+{
+	service_do(ctx, rq, args, SERVICES_STOP);
+}
+
 static ipc_handler *const handlers[CTL_COUNT] = {
 	[CTL_STATUS] = do_status,     [CTL_NODES] = do_nodes,       [CTL_CLUSTER] = do_cluster, [CTL_SUBMIT] = do_submit,
 	[CTL_BLOB_PUT] = do_blob_put, [CTL_BLOB_GET] = do_blob_get, [CTL_HISTORY] = do_history, [CTL_DENIALS] = do_denials,
 	[CTL_EXPLAIN] = do_explain,   [CTL_LOG] = do_log,           [CTL_COUNTERS] = do_counters, [CTL_ISOLATE] = do_isolate,
+	[CTL_SERVICE_LIST] = do_service_list, [CTL_SERVICE_RESTART] = do_service_restart,
+	[CTL_SERVICE_REPLACE] = do_service_replace, [CTL_SERVICE_STOP] = do_service_stop,
 };
 
 int control_open(struct engine *g, struct err *e)

@@ -223,7 +223,7 @@ static void nodes_push(struct engine *g)
 
 /* --- policy ------------------------------------------------------------------------------------------------ */
 
-static void on_installed(void *ctx, int code, u64 version, const struct monop_committed *done, const char *text)
+void engine_installed(void *ctx, int code, u64 version, const struct monop_committed *done, const char *text)
 {
 	struct engine *g = ctx;
 
@@ -255,11 +255,12 @@ static bool policy_asked(const struct engine *g)
 static void policy_push(struct engine *g)
 {
 	const struct state *s = replica_state(g->replica);
+	struct install *install = access_install(g);
 	struct err e = { 0 };
 	u8 *image;
 	size_t len;
 
-	if (!s->policy.version || policy_asked(g) || !g->kernel.can_enforce || install_busy(g->install))
+	if (!s->policy.version || policy_asked(g) || !g->kernel.can_enforce || !install)
 		return;
 	if (!g->policy_enforced && g->kernel.policy_version == s->policy.version &&
 	    !memcmp(g->kernel.digest, s->policy.digest, CRYPTO_HASH)) {
@@ -278,7 +279,7 @@ static void policy_push(struct engine *g)
 	}
 	g->policy_asked = s->policy.version;
 	memcpy(g->asked_digest, s->policy.digest, sizeof(g->asked_digest));
-	install_policy(g->install, s->policy.version, s->policy.digest, image, len, s);
+	install_policy(install, s->policy.version, s->policy.digest, image, len, s);
 }
 
 static void on_blob(void *ctx, int code)
@@ -293,6 +294,7 @@ static void sync_now(void *ctx)
 	const struct state *s = replica_state(g->replica);
 
 	g->sync_soon = false;
+	access_reap(g);
 	if (!g->joined || !g->have_kernel)
 		return;
 	if (g->nodes_dirty) {
@@ -546,7 +548,7 @@ static void on_drained(void *ctx)
 {
 	struct engine *g = ctx;
 
-	install_drained(g->install);
+	access_drained(g);
 }
 
 static void on_closed(void *ctx, const char *why)
@@ -591,11 +593,10 @@ static int engine_open(struct engine *g, int monitor_fd, int keys_fd, int servic
 		return code;
 	g->denials = denials_new(g->loop, g->replica);
 	g->enforce = enforce_new(g->loop, monitor_fd, &enforce_ops, g);
-	g->install = g->enforce ? install_new(g->enforce, g->conf.node, on_installed, g) : NULL;
 	g->report_timer = loop_timer_new(g->loop, on_report_timer, g);
 	g->ring = ring_side_new(g);
 	g->services = g->enforce ? services_new(g, service_fd) : NULL;
-	if (!g->denials || !g->install || !g->report_timer || !g->ring || !g->services)
+	if (!g->denials || !g->report_timer || !g->ring || !g->services)
 		return err_set(e, -DSI_ENOMEM, "engine");
 	code = control_open(g, e);
 	return code ? code : replica_start(g->replica, e);
@@ -623,7 +624,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 	enrol_free(g);
 	control_free(g);
 	services_free(g->services);
-	install_free(g->install);
+	access_free(g);
 	denials_free(g->denials);
 	ring_side_free(g->ring);
 	replica_free(g->replica);

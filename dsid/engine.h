@@ -10,6 +10,7 @@
 #define DSI_DSID_ENGINE_H
 
 #include "dsid/acs/denials.h"
+#include "dsid/acs/access.h"
 #include "dsid/acs/install.h"
 #include "dsid/conf.h"
 #include "dsid/enforce.h"
@@ -30,7 +31,7 @@ struct engine {
 	struct dsid_conf conf;
 	struct keys keys;
 	struct enforce *enforce;
-	struct install *install;
+	struct access *access; /* acs/access.c: instances, newest first */
 	struct replica *replica;
 	struct ipc_server *ipc;
 	struct denials *denials;
@@ -63,6 +64,8 @@ struct engine {
 /* engine.c */
 /* Body of the process; service_fd: dsid/service.h. */
 int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd, int service_fd);
+/* install_fn of every instance of access control; ctx: the engine. */
+void engine_installed(void *ctx, int code, u64 version, const struct monop_committed *done, const char *text);
 void engine_sync(struct engine *g); /* bring the kernel up to the state, soon */
 u32 engine_mode(const struct engine *g); /* enum node_mode */
 const char *engine_detail(const struct engine *g); /* why this node does not enforce, or what is wrong; "" */

@@ -10,6 +10,7 @@ struct gen {
 	char name[LIM_NAME], version[SVC_TEXT];
 	u32 api, caps, pid;
 	struct reg_owner who;
+	u64 answered;
 	bool draining;
 	u64 drop_at; /* when draining */
 };
@@ -278,6 +279,7 @@ int registry_answer(struct registry *r, reg_conn c, const struct svc_frame *f, s
 			out->len = f->len;
 		}
 		call_free(k);
+		by_conn(r, c)->answered++;
 		drained(r, c, ret);
 		return 0;
 	}
@@ -404,7 +406,7 @@ u32 registry_rows(const struct registry *r, struct reg_row ret[LIM_SERVICES])
 		if (!g->conn)
 			continue;
 		*row = (struct reg_row){ .api = g->api, .caps = g->caps, .pid = g->pid, .calls = calls_at(r, g->conn), .conn = g->conn,
-					 .draining = g->draining };
+					 .who = g->who, .answered = g->answered, .draining = g->draining };
 		memcpy(row->name, g->name, sizeof(row->name));
 		memcpy(row->version, g->version, sizeof(row->version));
 		n++;

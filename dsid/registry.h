@@ -38,6 +38,8 @@ struct reg_owner { /* who announces: only the same may replace */
 struct reg_row { /* one generation, for people */
 	char name[LIM_NAME], version[SVC_TEXT];
 	u32 api, caps, pid, calls; /* calls: not answered yet */
+	struct reg_owner who;
+	u64 answered;
 	reg_conn conn;
 	bool draining;
 };

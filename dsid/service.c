@@ -40,7 +40,24 @@ struct conn {
 	u32 queued;
 	size_t queued_bytes;
 };
+enum { LOCALS = 64 };
+struct local {
+	reg_conn id; /* 0: free */
+	service_local_fn *fn;
+	void *ctx;
+};
+/* A frame on its way to one: not handed over in the middle of a step of the registry. */
+struct inside {
+	struct inside *next;
+	reg_conn to;
+	bool drop;
+	struct svc_frame frame;
+	u8 data[];
+};
 struct service {
+	struct local local[LOCALS];
+	struct inside *inside, **inside_end;
+	bool handing;
 	struct loop *loop;
 	int listener;
 	struct loop_fd *watch;
@@ -142,6 +159,51 @@ static struct conn *by_id(struct service *s, reg_conn id)
 	return NULL;
 }
 
+static struct local *local_by_id(struct service *s, reg_conn id)
+{
+	for (u32 i = 0; i < LOCALS; i++)
+		if (s->local[i].id == id)
+			return &s->local[i];
+	return NULL;
+}
+
+static void hand_inside(void *ctx)
+{
+	struct service *s = ctx;
+
+	s->handing = false;
+	while (s->inside) {
+		struct inside *k = s->inside;
+		struct local *l = local_by_id(s, k->to);
+		struct local was = l ? *l : (struct local){ 0 };
+
+		s->inside = k->next;
+		if (!s->inside)
+			s->inside_end = &s->inside;
+		if (l && k->drop)
+			memset(l, 0, sizeof(*l));
+		if (was.fn)
+			was.fn(was.ctx, k->drop ? NULL : &k->frame);
+		free(k);
+	}
+}
+
+static void to_inside(struct service *s, const struct reg_action *a)
+{
+	struct inside *k = malloc(sizeof(*k) + a->frame.len);
+
+	if (!k) /* a request that is not handed over ends by its time-out */
+		return;
+	*k = (struct inside){ .to = a->to, .drop = a->drop, .frame = a->frame };
+	if (a->frame.len)
+		memcpy(k->data, a->frame.data, a->frame.len);
+	k->frame.data = k->data;
+	*s->inside_end = k;
+	s->inside_end = &k->next;
+	if (!s->handing)
+		s->handing = !loop_defer(s->loop, hand_inside, s);
+}
+
 static void carry_out(struct service *s)
 {
 	for (u32 i = 0; i < s->acts.n; i++) {
@@ -152,6 +214,8 @@ static void carry_out(struct service *s)
 			c->dead = true;
 		else if (c)
 			say(c, &a->frame);
+		else if (local_by_id(s, a->to))
+			to_inside(s, a);
 	}
 	s->acts.n = 0;
 }
@@ -424,6 +488,66 @@ static void on_conn(void *ctx, int events)
 	reap(c->service);
 }
 
+/* --- providers in this process ----------------------------------------------------------------------------- */
+
+int service_local_announce(struct service *s, const char *name, const char *version, u32 api, u32 caps, service_local_fn *fn, void *ctx,
+			   reg_conn *ret)
+{
+	struct svc_frame f = { .type = SVC_ANNOUNCE, .api = api, .caps = caps };
+	const struct reg_owner own = { DSI_SID_DSI, 0 };
+	struct local *l = local_by_id(s, 0);
+	int rc;
+
+	if (!l)
+		return -DSI_ELIMIT;
+	assert(svc_name_ok(name) && strlen(version) < SVC_TEXT);
+	memcpy(f.name, name, strlen(name) + 1);
+	memcpy(f.version, version, strlen(version) + 1);
+	*l = (struct local){ ++s->last, fn, ctx };
+	rc = registry_announce(s->registry, l->id, &f, &own, (u32)getpid(), now_ms(s), &s->acts);
+	if (rc) {
+		memset(l, 0, sizeof(*l));
+		return rc;
+	}
+	*ret = l->id;
+	carry_out(s);
+	reap(s);
+	return 0;
+}
+
+void service_local_answer(struct service *s, reg_conn at, u32 ticket, int code, const void *data, size_t len)
+{
+	struct svc_frame f = { .type = SVC_ANSWER, .id = ticket, .code = (u32)-code, .data = data, .len = len };
+
+	if (registry_answer(s->registry, at, &f, &s->acts))
+		return;
+	carry_out(s);
+	reap(s);
+}
+
+void service_local_gone(struct service *s, reg_conn at)
+{
+	struct local *l = at ? local_by_id(s, at) : NULL;
+
+	if (!l)
+		return;
+	memset(l, 0, sizeof(*l));
+	registry_gone(s->registry, at, now_ms(s), &s->acts);
+	carry_out(s);
+	reap(s);
+}
+
+int service_stop(struct service *s, const char *name)
+{
+	int rc = registry_stop(s->registry, name, now_ms(s), &s->acts);
+
+	if (rc)
+		return rc;
+	carry_out(s);
+	reap(s);
+	return 0;
+}
+
 static bool room(const struct service *s, uid_t uid)
 {
 	u32 same = 0;
@@ -512,6 +636,7 @@ struct service *service_new(struct loop *l, int listener, const struct service_e
 		return NULL;
 	}
 	s->loop = l;
+	s->inside_end = &s->inside;
 	s->listener = listener;
 	s->env = env;
 	s->ctx = ctx;
@@ -536,6 +661,12 @@ void service_free(struct service *s)
 
 		s->conns = c->next;
 		conn_free(c);
+	}
+	while (s->inside) {
+		struct inside *k = s->inside;
+
+		s->inside = k->next;
+		free(k);
 	}
 	loop_fd_free(s->watch);
 	loop_timer_free(s->timer);

@@ -58,6 +58,19 @@ struct service *service_new(struct loop *l, int listener, const struct service_e
 void service_free(struct service *s); /* NULL-safe; closes everything */
 /* The answer to who(): code 0 and p, or -DSI_E*, which ends the connection. A token that is no longer known is ignored. */
 void service_told(struct service *s, u64 token, int code, const struct monop_peer *p);
+/*
+ * Providers inside this process. fn gets their REQUEST and DRAIN frames, never from inside another call of this file, and
+ * NULL when the connection is at its end (gone by itself; not after service_local_gone()).
+ */
+typedef void service_local_fn(void *ctx, const struct svc_frame *f);
+int service_local_announce(struct service *s, const char *name, const char *version, u32 api, u32 caps, service_local_fn *fn, void *ctx,
+			   reg_conn *ret) DSI_MUST_CHECK;
+/* Late ones, to what is no longer this provider's, are ignored. data is copied. */
+void service_local_answer(struct service *s, reg_conn at, u32 ticket, int code, const void *data, size_t len);
+void service_local_gone(struct service *s, reg_conn at);
+
+/* By an administrator: the current provider is told to end, by DRAIN. -DSI_ENOENT. */
+int service_stop(struct service *s, const char *name) DSI_MUST_CHECK;
 struct registry *service_registry(struct service *s); /* to show; lives as long as s */
 u64 service_refused(const struct service *s, enum service_refused what);
 const char *service_refused_name(enum service_refused what);

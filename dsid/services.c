@@ -10,14 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dsid/acs/access.h"
+#include "dsid/builtin.h"
 #include "dsid/engine.h"
-#include "dsid/service.h"
 #include "kernel/ring.h"
 #include "policies/image.h"
 
 struct services {
 	struct engine *g;
 	struct service *shell;
+	struct builtins *builtins;
 	/* the policy in force, opened: judged by for each request */
 	struct image image;
 	u8 *image_bytes;
@@ -87,16 +89,33 @@ static const struct image *image_now(struct services *s)
 }
 
 static void record(struct services *s, const struct svc_task *t, const char *comm, const char *name, u32 perm, u32 type,
-		   enum dsi_reason reason)
+		   enum dsi_reason reason, const char *text)
 {
 	struct body_denial d = { .ssid = t->sid, .tsid = type, .cls = DSI_CLASS_SERVICE, .perms = perm, .reason = reason,
 				 .enforced = true, .version = s->image_version, .pid = t->pid, .count = 1 };
 
 	snprintf(d.comm, sizeof(d.comm), "%s", comm);
-	snprintf(d.reason_text, sizeof(d.reason_text), "%s",
-		 reason == DSI_REASON_NO_RULE ? event_reason_text(reason) : "no rule lets it announce this, and it is not root");
+	snprintf(d.reason_text, sizeof(d.reason_text), "%s", text);
 	snprintf(d.detail, sizeof(d.detail), "service %s, uid %u", name, t->uid);
 	denials_put(s->g->denials, &d);
+}
+
+/* `service =` of dsid.conf; none: any. */
+static bool predefined(const struct dsid_conf *conf, const char *name)
+{
+	size_t len = strlen(name);
+	const char *p = conf->services;
+
+	if (!*p)
+		return true;
+	for (; *p; p += strspn(p, "\n")) {
+		size_t n = strcspn(p, "\n");
+
+		if (n == len && !memcmp(p, name, n))
+			return true;
+		p += n;
+	}
+	return false;
 }
 
 static int may(void *ctx, const struct svc_task *t, const char *comm, const char *name, u32 perm)
@@ -107,11 +126,19 @@ static int may(void *ctx, const struct svc_task *t, const char *comm, const char
 	struct dsi_rule_key key = { t->sid, type, DSI_NCLASS_LOCAL, 0, DSI_CLASS_SERVICE };
 	enum image_verdict v = img && t->sid ? image_decide(img, s->g->conf.node, &key, perm, NULL) : IMAGE_UNCONFINED;
 
-	if (v == IMAGE_ALLOWED || (v != IMAGE_REFUSED && (perm == DSI_PERM_SERVICE_USE || !t->uid)))
+	/* DSI's own names take a rule, from root too: who asks for dsi.access means us. */
+	bool root = !t->uid && strncmp(name, "dsi.", 4);
+
+	if (perm == DSI_PERM_SERVICE_ANNOUNCE && !predefined(&s->g->conf, name)) {
+		record(s, t, comm, name, perm, type, DSI_REASON_UNCONFINED, "not among the services that dsid.conf lists");
+		return -DSI_EPERM;
+	}
+	if (v == IMAGE_ALLOWED || (v != IMAGE_REFUSED && (perm == DSI_PERM_SERVICE_USE || root)))
 		return 0;
 	record(s, t, comm, name, perm, type, v == IMAGE_REFUSED ? DSI_REASON_NO_RULE :
 	       t->sid		  ? DSI_REASON_UNCONFINED :
-				    DSI_REASON_NO_LABEL);
+				    DSI_REASON_NO_LABEL,
+	       v == IMAGE_REFUSED ? event_reason_text(DSI_REASON_NO_RULE) : "no rule lets it announce this, and it is not root or the name is DSI's");
 	return -DSI_EPERM;
 }
 
@@ -126,6 +153,81 @@ json_t *services_refused(const struct services *s)
 	return o;
 }
 
+unsigned services_connections(const struct services *s)
+{
+	return service_connections(s->shell);
+}
+
+static const char *state_of(const struct reg_row *r, const struct builtin_row *b)
+{
+	if (r->draining)
+		return "draining";
+	return b && b->health ? "degraded" : "serving";
+}
+
+static const struct builtin_row *builtin_named(const struct services *s, const char *name, struct builtin_row *row)
+{
+	for (u32 i = 0; builtins_row(s->builtins, i, row); i++)
+		if (!strcmp(row->name, name))
+			return row;
+	return NULL;
+}
+
+static json_t *row_json(const char *name, const char *version, const char *kind, const char *state, const struct reg_row *r,
+			const struct builtin_row *b)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:i, s:s}", "name", name, "version", version,
+			 "kind", kind, "state", state, "api", (int)r->api, "caps", (int)r->caps, "pid", (int)r->pid, "uid",
+			 (int)r->who.uid, "context", (int)r->who.sid, "waiting", (int)r->calls, "answered", (json_int_t)r->answered,
+			 "restarts", b ? (int)b->restarts : 0, "why", b && b->why[0] ? b->why : "");
+}
+
+json_t *services_rows(const struct services *s)
+{
+	struct reg_row rows[LIM_SERVICES];
+	u32 n = registry_rows(service_registry(s->shell), rows);
+	struct builtin_row b;
+	json_t *list = json_array();
+
+	for (u32 i = 0; i < n; i++) {
+		const struct builtin_row *own = builtin_named(s, rows[i].name, &b);
+
+		json_array_append_new(list, row_json(rows[i].name, rows[i].version, own ? "builtin" : "provider",
+						     state_of(&rows[i], own), &rows[i], own));
+	}
+	for (u32 i = 0; builtins_row(s->builtins, i, &b); i++) /* those that nobody provides at the moment */
+		if (!b.conn)
+			json_array_append_new(list, row_json(b.name, DSI_VERSION, "builtin", b.stopped ? "stopped" : "failed",
+							     &(struct reg_row){ 0 }, &b));
+	return list;
+}
+
+int services_do(struct services *s, enum services_do what, const char *name, const char **ret_text)
+{
+	int rc = what == SERVICES_RESTART ? builtins_restart(s->builtins, name) :
+		 what == SERVICES_REPLACE ? builtins_replace(s->builtins, name) :
+					    builtins_stop(s->builtins, name);
+
+	*ret_text = "";
+	if (rc != -DSI_ENOENT) {
+		if (rc)
+			*ret_text = rc == -DSI_EAGAIN ? "earlier instances still answer what they have" : err_text(rc);
+		return rc;
+	}
+	if (what == SERVICES_REPLACE) {
+		struct svc_frame found;
+
+		rc = registry_look(service_registry(s->shell), name, &found);
+		*ret_text = rc ? "no such service" : "a program of its own provides it: start the new one, it takes over when it announces";
+		return rc ? rc : -DSI_EUSAGE;
+	}
+	rc = service_stop(s->shell, name);
+	*ret_text = rc			     ? "no such service" :
+		    what == SERVICES_RESTART ? "told to end; who started it starts it again" :
+					       "told to end";
+	return rc;
+}
+
 static const struct service_env env = { .nid = nid, .who = who, .may = may };
 
 struct services *services_new(struct engine *g, int listener)
@@ -136,9 +238,10 @@ struct services *services_new(struct engine *g, int listener)
 		return NULL;
 	s->g = g;
 	s->shell = service_new(g->loop, listener, &env, s);
-	if (s->shell)
+	s->builtins = s->shell ? builtins_new(g->loop, s->shell, g) : NULL;
+	if (s->builtins && !builtins_add(s->builtins, &access_service))
 		return s;
-	free(s);
+	services_free(s);
 	return NULL;
 }
 
@@ -146,6 +249,7 @@ void services_free(struct services *s)
 {
 	if (!s)
 		return;
+	builtins_free(s->builtins);
 	service_free(s->shell);
 	free(s->image_bytes);
 	free(s);

@@ -20,6 +20,15 @@ struct services;
 
 struct services *services_new(struct engine *g, int listener); /* takes the listener; NULL: no memory */
 void services_free(struct services *s); /* NULL-safe */
+/* What runs here, for people and tools: lib/ctl.h SERVICE_LIST. New reference. */
+json_t *services_rows(const struct services *s);
+/*
+ * By name; text: what to say to who asked. A provider from outside is only told to end: its own supervisor starts it again.
+ * -DSI_ENOENT; replace of one from outside: -DSI_EUSAGE, it replaces itself by announcing.
+ */
+enum services_do { SERVICES_RESTART, SERVICES_REPLACE, SERVICES_STOP };
+int services_do(struct services *s, enum services_do what, const char *name, const char **ret_text);
+unsigned services_connections(const struct services *s);
 json_t *services_refused(const struct services *s); /* {"early": 3, ...}: new reference */
 
 #endif
