@@ -25,7 +25,7 @@ row_end() {
 row() { # TEXT
 	row_end
 	ROW_TEXT=$1 ROW_BAD=0 ROW_NOTES=''
-	echo "# --- $1"
+	echo "# --- $1 (at $SECONDS s)"
 }
 
 check() { # TEXT CMD...
@@ -124,17 +124,21 @@ process_ended() { # NODE SIGNAL NAME...: signalled, and waited for until they ar
 }
 process_gone() { [[ $(on "$1" sh -c "pgrep -x $2; echo end") = end ]]; } # an answer of the node, not its silence
 
-present() { # NODE: all three present, a server active, the view live
-	ask "$1" '.view.live and .server.active != ""' status >/dev/null
+# One process on the node waits, so that waiting takes no time from what is waited for; what it says is the reason.
+STATUS_WAIT=20
+status_says() { # NODE PATH=VALUE...
+	local node=$1
+	shift
+	on "$node" dsi-admin wait "$@" --timeout "$STATUS_WAIT"
 }
 voters_are() { # NODE N
-	ask "$1" ".view.live and .view.voters == $2 and .view.voters_present == $2" status >/dev/null
+	status_says "$1" view.live=true "view.voters=$2" "view.voters_present=$2"
 }
-enforced_on() { # NODE VERSION N
-	ask "$1" ".policy.version == $2 and .policy.enforced == $3 and .policy.lagging == 0" status >/dev/null
+enforced_on_all() { # NODE VERSION
+	status_says "$1" view.live=true "policy.version=$2" policy.lagging=0 policy.not_enforcing=0
 }
 active_is() { # NODE NAME
-	ask "$1" ".view.live and .server.active == \"$2\"" status >/dev/null
+	status_says "$1" view.live=true "server.active=$2"
 }
 
 TOKEN_OPTIONS_n3="--voter --server" TOKEN_OPTIONS_n1="--voter"

@@ -15,7 +15,7 @@ cluster_made() {
 	check "both start" both_start
 	check_until 120 "three voters" voters_are n2 3
 	check "a used token is refused, with the reason" used_token_refused
-	check "server active on n2, standby on n3" ask n2 '.server.active == "n2" and .server.standby == ["n3"]' status
+	check "server active on n2, standby on n3" status_says n2 server.active=n2 server.standby=n3
 }
 
 both_start() { # at once: two machines, two processors
@@ -34,7 +34,7 @@ push() { # VERSION FILE...: from n2, enforced everywhere
 	local version=$1
 	shift
 	on n2 dsi-admin policy push "$@" >"$JOB_LOG/push" 2>&1 || { cat "$JOB_LOG/push"; return 1; }
-	wait_until 30 enforced_on n2 "$version" "$(ask n2 '.policy.present' status)"
+	enforced_on_all n2 "$version"
 }
 
 policy_pushed() {
@@ -43,8 +43,8 @@ policy_pushed() {
 	timed check "two-tier-web pushed as version 1" push 1 $TWO_TIER
 	measured "$(grep -o 'committed after [0-9]* ms, enforced on [0-9]* nodes after [0-9]* ms' "$JOB_LOG/push")"
 	check "policy 1 enforced on 3 of 3 present, 0 absent, 0 lagging" \
-		ask n2 '.policy.text == "policy 1 enforced on 3 of 3 present, 0 absent, 0 lagging"' status
-	check "every node says the same" ask n1 '.policy.text == "policy 1 enforced on 3 of 3 present, 0 absent, 0 lagging"' status
+		status_says n2 "policy.text=policy 1 enforced on 3 of 3 present, 0 absent, 0 lagging"
+	check "every node says the same" status_says n1 "policy.text=policy 1 enforced on 3 of 3 present, 0 absent, 0 lagging"
 }
 
 programs_started() {
@@ -205,12 +205,12 @@ server_power_cut() {
 	check_until 20 "its journal says when corosync noticed" journal_noted n3 corosync "$began" 'Members left' noticed
 	check_until 20 "and when n3 took over" journal_noted n3 dsid "$began" 'active server on n3' led
 	measured "corosync noticed after $(($(cat "$JOB_LOG/noticed") - began)) ms, n3 active $(($(cat "$JOB_LOG/led") - $(cat "$JOB_LOG/noticed"))) ms later"
-	check "nothing acknowledged is lost" ask n3 ".policy.version == $version" status
+	check "nothing acknowledged is lost" status_says n3 "policy.version=$version"
 	check "the operator's key is taken to n3" operator_key_to n3
 	# shellcheck disable=SC2086
 	check "a policy push works" admin n3 policy push $TWO_TIER --comment failover --operator /root/operator.key
 	check_until 30 "enforced on 2 of 2 present, 1 absent" \
-		ask n3 ".policy.version == $((version + 1)) and .policy.enforced == 2 and .policy.absent == 1" status
+		status_says n3 "policy.version=$((version + 1))" policy.enforced=2 policy.absent=1
 	check "revoking n3 while n2 is off is refused" not_revoked n3
 	measured "$(grep -o 'would leave.*' "$JOB_LOG/revoke" | head -n 1)"
 }
@@ -227,7 +227,7 @@ node_comes_back() {
 	check_until 60 "n2 answers" on n2 true
 	check "services start" service_start n2 dsid dsi-ss
 	check_until 120 "three of three voters" voters_are n3 3
-	check_until 60 "it has the newest policy" ask n3 '.policy.enforced == 3' status
+	check_until 60 "it has the newest policy" status_says n3 policy.enforced=3
 }
 
 not_revoked() { ! on n3 dsi-admin revoke-node "$1" --reason demo --operator /root/operator.key >"$JOB_LOG/revoke" 2>&1; }
@@ -240,12 +240,12 @@ manager_killed() {
 	check "dsid is killed" on n3 sh -c 'systemctl kill -s KILL dsid; true'
 	check "n3's kernel goes on refusing" direct_unanswered
 	check_until 90 "dsid is back, two of three voters present, as before" two_present n3
-	check_until 60 "it enforces the newest policy" ask n3 '.policy.enforced == 2' status
+	check_until 60 "it enforces the newest policy" status_says n3 policy.enforced=2
 	check "its pins were re-adopted" on n3 sh -c 'journalctl -u dsid --no-pager | grep -q re-adopted'
 	check "nginx (n1) -> redis (n3) still works" proxy_ping
 }
 
-two_present() { ask "$1" '.view.live and .view.voters == 3 and .view.voters_present == 2' status >/dev/null; }
+two_present() { status_says "$1" view.live=true view.voters=3 view.voters_present=2; }
 
 # A fourth member on paper, with an address of n1's: three voters cannot throw one of themselves out while another
 # is away, and this verdict needs neither of them.
@@ -290,7 +290,7 @@ rolling_restart() {
 }
 
 daemons_of() { [[ $1 = n1 ]] && echo dsid || echo dsid dsi-ss; } # NODE
-three_live() { ask "$1" '.view.live and .server.active != "" and .view.voters_present == 3' status >/dev/null; }
+three_live() { status_says "$1" view.live=true server.active!= view.voters_present=3; }
 
 server_revoked() {
 	row "5 the active server's own node is revoked: the other server carries on"
