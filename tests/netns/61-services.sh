@@ -21,7 +21,7 @@ stage_built() { # FILE: a stranger's program, with what `make install` installs 
 }
 
 job_begin --nodes 2 --servers 1
-SERVICES_NODE=n2
+export SERVICES_NODE=n2
 check "init on n2" admin n2 init --cluster demo --node n2 --address 10.77.0.2:5410 --server --no-passphrase
 check "services start" service_start n2 dsid dsi-ss
 check_until 60 "n2 serves" active_is n2 n2
