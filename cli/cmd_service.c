@@ -38,12 +38,23 @@ static void render_service(FILE *f, const json_t *doc)
 		}
 }
 
+static void render_everywhere(FILE *f, const json_t *doc)
+{
+	static const struct render_column cols[] = {
+		{ "NODE", "node", RENDER_PLAIN },   { "PRESENT", "present", RENDER_PLAIN }, { "SERVICE", "name", RENDER_PLAIN },
+		{ "STATE", "state", RENDER_PLAIN }, { "API", "api", RENDER_RIGHT },	    { "VERSION", "version", RENDER_PLAIN },
+	};
+
+	render_table(f, doc_at(doc, "services"), cols, ARRAY_SIZE(cols));
+}
+
 int cmd_service_list(struct cli *c, struct err *e)
 {
+	bool cluster = cli_flag(c, "cluster");
 	json_t *doc = NULL;
-	int rc = client_call(c, CTL_DSID, "service-list", NULL, CLIENT_TIMEOUT_MS, &doc, e);
+	int rc = client_call(c, CTL_DSID, cluster ? "service-cluster" : "service-list", NULL, CLIENT_TIMEOUT_MS, &doc, e);
 
-	return rc < 0 ? rc : cli_show(c, doc, render_services);
+	return rc < 0 ? rc : cli_show(c, doc, cluster ? render_everywhere : render_services);
 }
 
 int cmd_service_show(struct cli *c, struct err *e)

@@ -48,6 +48,7 @@ _dsi_admin()
 	"explain "*) options+=" --local" ;;
 	"log "*) options+=" --from --max" ;;
 	"counters "*) options+=" --server" ;;
+	"service list") options+=" --cluster" ;;
 	"operator new") options+=" --out --as-root-key --no-passphrase --passphrase-fd" ;;
 	"cluster reform") options+=" --root-key --voters --servers --from --force --passphrase-fd --timeout" ;;
 	"backup "*) options+=" --out" ;;

@@ -333,6 +333,13 @@ static void do_service_list(void *ctx, struct ipc_request *rq, const json_t *arg
 					  (int)services_connections(g->services)));
 }
 
+static void do_service_cluster(void *ctx, struct ipc_request *rq, const json_t *args)
+{
+	struct engine *g = ctx;
+
+	ipc_answer(rq, 0, NULL, json_pack("{s:o}", "services", discovery_rows(g->discovery)));
+}
+
 static void service_do(struct engine *g, struct ipc_request *rq, const json_t *args, enum services_do what)
 {
 	const char *name = json_string_value(json_object_get(args, "name")), *text = "";
@@ -360,7 +367,8 @@ static ipc_handler *const handlers[CTL_COUNT] = {
 	[CTL_STATUS] = do_status,     [CTL_NODES] = do_nodes,       [CTL_CLUSTER] = do_cluster, [CTL_SUBMIT] = do_submit,
 	[CTL_BLOB_PUT] = do_blob_put, [CTL_BLOB_GET] = do_blob_get, [CTL_HISTORY] = do_history, [CTL_DENIALS] = do_denials,
 	[CTL_EXPLAIN] = do_explain,   [CTL_LOG] = do_log,           [CTL_COUNTERS] = do_counters, [CTL_ISOLATE] = do_isolate,
-	[CTL_SERVICE_LIST] = do_service_list, [CTL_SERVICE_RESTART] = do_service_restart,
+	[CTL_SERVICE_LIST] = do_service_list, [CTL_SERVICE_CLUSTER] = do_service_cluster,
+	[CTL_SERVICE_RESTART] = do_service_restart,
 	[CTL_SERVICE_REPLACE] = do_service_replace, [CTL_SERVICE_STOP] = do_service_stop,
 };
 

@@ -428,6 +428,9 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 	case MSG_DENIALS:
 		denials_message(g->denials, from->nid, body);
 		break;
+	case MSG_SERVICES:
+		discovery_message(g->discovery, from->nid, body);
+		break;
 	default:
 		break;
 	}
@@ -462,6 +465,7 @@ static void on_view(void *ctx, const struct gcs_view *v)
 	log_info("view: %u members, %s", v->n, v->quorate ? "quorate" : "not quorate");
 	report_send(g);
 	ring_view(g->ring);
+	discovery_view(g->discovery);
 }
 
 static void on_joined(void *ctx)
@@ -595,7 +599,8 @@ static int engine_open(struct engine *g, int monitor_fd, int keys_fd, int servic
 	g->enforce = enforce_new(g->loop, monitor_fd, &enforce_ops, g);
 	g->report_timer = loop_timer_new(g->loop, on_report_timer, g);
 	g->ring = ring_side_new(g);
-	g->services = g->enforce ? services_new(g, service_fd) : NULL;
+	g->discovery = discovery_new(g);
+	g->services = g->enforce && g->discovery ? services_new(g, service_fd) : NULL;
 	if (!g->denials || !g->report_timer || !g->ring || !g->services)
 		return err_set(e, -DSI_ENOMEM, "engine");
 	code = control_open(g, e);
@@ -624,6 +629,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 	enrol_free(g);
 	control_free(g);
 	services_free(g->services);
+	discovery_free(g->discovery);
 	access_free(g);
 	denials_free(g->denials);
 	ring_side_free(g->ring);

@@ -15,6 +15,7 @@
 #include "dsid/conf.h"
 #include "dsid/enforce.h"
 #include "dsid/ring.h"
+#include "dsid/discovery.h"
 #include "dsid/services.h"
 #include "gcs/census.h"
 #include "gcs/replica.h"
@@ -59,6 +60,7 @@ struct engine {
 	struct upload *uploads;
 	struct ring_side *ring;
 	struct services *services;
+	struct discovery *discovery;
 };
 
 /* engine.c */

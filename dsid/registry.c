@@ -35,6 +35,7 @@ struct registry {
 	struct watch watch[LIM_SVC_WATCHES];
 	struct call call[LIM_SVC_CALLS];
 	u32 ticket;
+	u64 changes;
 };
 
 struct registry *registry_new(void)
@@ -86,6 +87,12 @@ static struct gen *by_conn(struct registry *r, reg_conn c)
 	return NULL;
 }
 
+static void gen_free(struct registry *r, struct gen *g)
+{
+	memset(g, 0, sizeof(*g));
+	r->changes++;
+}
+
 static struct gen *gen_slot(struct registry *r)
 {
 	return by_conn(r, 0);
@@ -130,6 +137,7 @@ static void drain(struct registry *r, struct gen *g, u64 now, struct reg_actions
 {
 	(void)act(ret, g->conn, SVC_DRAIN, 0);
 	g->draining = true;
+	r->changes++;
 	g->drop_at = now + LIM_SVC_DRAIN_MS;
 }
 
@@ -204,6 +212,7 @@ int registry_announce(struct registry *r, reg_conn c, const struct svc_frame *f,
 		return -DSI_EVERSION;
 	if (!g || (who->uid && owned(r, who->uid) >= LIM_SVC_OWNED))
 		return -DSI_ELIMIT;
+	r->changes++;
 	*g = (struct gen){ .conn = c, .api = f->api, .caps = f->caps, .pid = pid, .who = *who };
 	memcpy(g->name, f->name, sizeof(g->name));
 	memcpy(g->version, f->version, sizeof(g->version));
@@ -260,7 +269,7 @@ static void drained(struct registry *r, reg_conn c, struct reg_actions *ret)
 		return;
 	(void)act(ret, c, 0, 0);
 	ret->a[ret->n - 1].drop = true;
-	memset(g, 0, sizeof(*g));
+	gen_free(r, g);
 }
 
 int registry_answer(struct registry *r, reg_conn c, const struct svc_frame *f, struct reg_actions *ret)
@@ -340,7 +349,7 @@ void registry_gone(struct registry *r, reg_conn c, u64 now, struct reg_actions *
 		return;
 	memcpy(name, g->name, sizeof(name));
 	was_current = !g->draining;
-	memset(g, 0, sizeof(*g));
+	gen_free(r, g);
 	take_back(r, c, ret);
 	if (was_current)
 		changed(r, name, ret);
@@ -366,7 +375,7 @@ void registry_tick(struct registry *r, u64 now, struct reg_actions *ret)
 			continue;
 		(void)act(ret, c, 0, 0);
 		ret->a[ret->n - 1].drop = true;
-		memset(g, 0, sizeof(*g));
+		gen_free(r, g);
 		take_back(r, c, ret);
 	}
 }
@@ -393,6 +402,11 @@ int registry_look(const struct registry *r, const char *name, struct svc_frame *
 	*ret = (struct svc_frame){ .type = SVC_FOUND, .api = g->api, .caps = g->caps };
 	memcpy(ret->version, g->version, sizeof(ret->version));
 	return 0;
+}
+
+u64 registry_changes(const struct registry *r)
+{
+	return r->changes;
 }
 
 u32 registry_rows(const struct registry *r, struct reg_row ret[LIM_SERVICES])

@@ -76,6 +76,7 @@ u64 registry_next(const struct registry *r); /* when tick has something to do; U
 
 /* ret is a FOUND without id: the current generation; -DSI_ENOENT. */
 int registry_look(const struct registry *r, const char *name, struct svc_frame *ret) DSI_MUST_CHECK;
+u64 registry_changes(const struct registry *r); /* rises with whatever registry_rows() would show anew, but for counts */
 u32 registry_rows(const struct registry *r, struct reg_row ret[LIM_SERVICES]);
 
 #endif

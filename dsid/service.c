@@ -70,6 +70,7 @@ struct service {
 	u32 n_conns;
 	reg_conn last;
 	size_t queued_bytes;
+	u64 changes; /* of the registry, as told */
 	u64 refused[SERVICE_REFUSED_COUNT];
 	u8 in[LIM_SVC_FRAME + 1], packet[LIM_SVC_FRAME];
 };
@@ -253,6 +254,10 @@ static void reap(struct service *s)
 		conn_free(c);
 		carry_out(s);
 		p = &s->conns;
+	}
+	if (s->changes != registry_changes(s->registry) && s->env->changed) {
+		s->changes = registry_changes(s->registry);
+		s->env->changed(s->ctx);
 	}
 	next = registry_next(s->registry);
 	loop_timer_set(s->timer, next == UINT64_MAX ? 0 : next > now ? (next - now) * 1000000 : 1);

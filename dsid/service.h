@@ -30,6 +30,8 @@ struct service_env {
 	int (*who)(void *ctx, u32 pid, u64 token);
 	/* 0, or why not: -DSI_EPERM. perm: DSI_PERM_SERVICE_*. Asked for each ANNOUNCE and each CALL. */
 	int (*may)(void *ctx, const struct svc_task *t, const char *comm, const char *name, u32 perm);
+	/* Services came, went or drain: may be NULL. Not for each request. */
+	void (*changed)(void *ctx);
 };
 
 /* What was refused on the socket, counted. X(NAME, "what") */

@@ -228,7 +228,19 @@ int services_do(struct services *s, enum services_do what, const char *name, con
 	return rc;
 }
 
-static const struct service_env env = { .nid = nid, .who = who, .may = may };
+static void changed(void *ctx)
+{
+	struct services *s = ctx;
+
+	discovery_changed(s->g->discovery);
+}
+
+u32 services_registered(const struct services *s, struct reg_row ret[LIM_SERVICES])
+{
+	return registry_rows(service_registry(s->shell), ret);
+}
+
+static const struct service_env env = { .nid = nid, .who = who, .may = may, .changed = changed };
 
 struct services *services_new(struct engine *g, int listener)
 {

@@ -15,6 +15,8 @@
 
 #include <jansson.h>
 
+#include "dsid/registry.h"
+
 struct engine;
 struct services;
 
@@ -28,6 +30,7 @@ json_t *services_rows(const struct services *s);
  */
 enum services_do { SERVICES_RESTART, SERVICES_REPLACE, SERVICES_STOP };
 int services_do(struct services *s, enum services_do what, const char *name, const char **ret_text);
+u32 services_registered(const struct services *s, struct reg_row ret[LIM_SERVICES]);
 unsigned services_connections(const struct services *s);
 json_t *services_refused(const struct services *s); /* {"early": 3, ...}: new reference */
 

@@ -49,6 +49,17 @@ check_until 30 "with the reason" refusal_says date.example "not among the servic
 check "the socket is everybody's, its directory root's" on n2 sh -c '
 	[ "$(stat -c %a /run/dsi/dsi.sock)" = 666 ] && [ "$(stat -c %U-%a /run/dsi)" = root-755 ]'
 
+row "the cluster knows: what n2 has is told to n1"
+check "n1 enrols" enrol n1
+check "its dsid starts" service_start n1 dsid
+everywhere() { # NODE FILTER
+	ask "$1" "[.services[] | select($2)] | length == 1" service list --cluster >/dev/null
+}
+check_until 60 "n1 knows n2's provider" everywhere n1 '.node == "n2" and .name == "time.example" and .version == "v9" and .present'
+check_until 60 "n2 knows n1's access control" everywhere n2 '.node == "n1" and .name == "dsi.access"'
+check "the provider is stopped" admin n2 service stop time.example
+check_until 30 "n1 hears of it" ask n1 '[.services[] | select(.name == "time.example")] == []' service list --cluster
+
 row "what the socket refused is counted"
 check "counters name it" ask n2 '.refused_on_service_socket | has("early") and has("context") and has("slow")' counters
 

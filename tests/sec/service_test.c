@@ -73,7 +73,7 @@ static rlim_t few_descriptors; /* of the manager; 0: as we have */
 /* The manager is a process of its own, as it is in life; it ends with the test. */
 static void begin(void)
 {
-	static const struct service_env env = { nid, who, may };
+	static const struct service_env env = { .nid = nid, .who = who, .may = may };
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	ck_assert_int_ge(fd, 0);

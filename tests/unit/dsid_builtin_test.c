@@ -158,7 +158,7 @@ static int call_now(u32 id)
 
 static void begin(void)
 {
-	static const struct service_env env = { nid, who, may };
+	static const struct service_env env = { .nid = nid, .who = who, .may = may };
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	log_start("test", LOG_CRIT, false);

@@ -56,7 +56,7 @@ static int may(void *ctx, const struct svc_task *t, const char *comm, const char
 
 static void begin(void)
 {
-	static const struct service_env env = { nid, who, may };
+	static const struct service_env env = { .nid = nid, .who = who, .may = may };
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
