@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# The main job on three nodes (n1: web, n2 n3: security servers, n3: database), row by row. tests/demo.sh
-# shows it as a table, tests/vm/50-main-job.sh and tests/netns/50-main-job.sh run it as tests. Source it.
+# What DSI does on three nodes (n1: web, n2 n3: security servers, n3: database), row by row, a file per chapter
+# beside this one. tests/demo.sh shows it as a table, tests/vm/50-main-job.sh runs it as tests. Source it.
 #
+#   chapter TEXT        a heading of the table
 #   row TEXT            begins a row; what follows belongs to it until the next
 #   check TEXT CMD...   a condition of the row
 #   measured TEXT       shown beside it
@@ -20,6 +21,12 @@ row_end() {
 	((ROW_BAD == 0)) || verdict=FAILED
 	ROWS+=("$verdict|$ROW_TEXT|${ROW_NOTES#; }")
 	ROW_TEXT=''
+}
+
+chapter() { # TEXT
+	row_end
+	ROWS+=("chapter|$1")
+	echo "# === $1"
 }
 
 row() { # TEXT
@@ -66,10 +73,14 @@ measured() { # TEXT
 table() {
 	row_end
 	local line verdict text notes
-	printf '\n%-7s  %-74s  %s\n' "" "the main job" "measured"
+	printf '\n%-7s  %-74s  %s\n' "" "" "measured"
 	for line in "${ROWS[@]}"; do
 		IFS='|' read -r verdict text notes <<<"$line"
-		printf '%-7s  %-74s  %s\n' "$verdict" "$text" "$notes"
+		if [[ $verdict = chapter ]]; then
+			printf '         %s\n' "${text^^}"
+		else
+			printf '%-7s  %-74s  %s\n' "$verdict" "$text" "$notes"
+		fi
 	done
 	echo
 }
@@ -148,6 +159,19 @@ enrol() { # NODE [ENROLL OPTION...]: by a token from n2
 	# shellcheck disable=SC2086
 	admin n2 join-token "$node" ${!options} --stdout >"$JOB_LOG/token.$node" || return
 	admin "$node" enroll --token - --address "10.77.0.${node#n}:5410" "$@" <"$JOB_LOG/token.$node"
+}
+
+# both CMD... -- CMD...: at once, since two nodes are two machines; both have to succeed.
+both() {
+	local first=() pid
+	while [[ $1 != -- ]]; do
+		first+=("$1")
+		shift
+	done
+	shift
+	"${first[@]}" &
+	pid=$!
+	"$@" && wait "$pid"
 }
 
 job_begin() { # lab options
