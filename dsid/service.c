@@ -366,7 +366,7 @@ static ssize_t packet(struct conn *c)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n <= 0) { /* closed; an empty packet looks the same */
+	if (n < 0) {
 		c->dead = true;
 		return -1;
 	}
@@ -383,7 +383,9 @@ static ssize_t packet(struct conn *c)
 			same = u.pid == c->peer.pid && u.uid == c->peer.uid;
 		}
 	}
-	if (!same || rights || m.msg_flags & MSG_CTRUNC)
+	if (!n) /* closed; an empty packet looks the same, but may have brought descriptors */
+		c->dead = true;
+	else if (!same || rights || m.msg_flags & MSG_CTRUNC)
 		conn_end(c, SERVICE_SENDER);
 	else if (m.msg_flags & MSG_TRUNC)
 		conn_end(c, SERVICE_FRAME);

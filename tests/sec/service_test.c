@@ -343,6 +343,33 @@ START_TEST(refused_packets_are_counted)
 }
 END_TEST
 
+/* Descriptors, with a byte and with none: refused, and not kept. */
+START_TEST(descriptors_are_not_kept)
+{
+	struct iovec iov = { &(char){ 0 }, 1 };
+	union {
+		char b[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr h;
+	} ctl = { 0 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl, .msg_controllen = sizeof(ctl) };
+	int fd, pair[2];
+
+	begin();
+	for (int empty = 0; empty < 2; empty++) {
+		ck_assert_int_eq(pipe(pair), 0);
+		fd = dial();
+		ctl.h.cmsg_level = SOL_SOCKET, ctl.h.cmsg_type = SCM_RIGHTS, ctl.h.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&ctl.h), &pair[1], sizeof(int));
+		iov.iov_len = !empty;
+		ck_assert_int_eq(sendmsg(fd, &m, 0), !empty);
+		close(pair[1]);
+		ck_assert_uint_eq(hear(fd).type, 0);
+		ck_assert_int_eq(read(pair[0], &(char){ 0 }, 1), 0); /* nobody has the other end */
+	}
+	end();
+}
+END_TEST
+
 /* 1000 connections of one user: the manager serves whom it has room for, and goes on serving. */
 START_TEST(many_connections)
 {
@@ -488,5 +515,5 @@ END_TEST
 LIB_TESTS("service", who_am_i, a_descriptor_in_other_hands_is_of_no_use, a_connection_ends_with_its_process,
 	  nonsense_ends_only_its_sender, names, replaced_without_a_lost_request, who_reads_late_gets_all,
 	  what_was_sent_before_the_manager_spoke_is_not_served, another_context_ends_the_connection,
-	  an_answer_about_a_dead_process_goes_nowhere, refused_packets_are_counted, many_connections, descriptors_run_out,
+	  an_answer_about_a_dead_process_goes_nowhere, refused_packets_are_counted, descriptors_are_not_kept, many_connections, descriptors_run_out,
 	  who_reads_nothing_is_dropped)
