@@ -11,9 +11,12 @@ CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
 PREFIX  ?= /usr
 SYSCONFDIR ?= /etc
+# Where the dynamic loader looks on this distribution: Debian has a folder per architecture, Fedora lib64.
+LIBDIR ?= $(PREFIX)/$(firstword $(patsubst /usr/%,%,$(wildcard /usr/lib/$(shell uname -m)-linux-gnu /usr/lib64)) lib)
 DESTDIR ?=
 SEEDS   ?= 2000
 
+COMMA := ,
 VERSION := 0.1.0
 B := build$(if $(SAN),/san)
 Q := $(if $(V),,@)
@@ -45,8 +48,14 @@ REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(FUZZERS))
 HELPERS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/vm/*.c tests/netns/*.c))
 SKEL := $(if $(wildcard kernel/dsi.bpf.c),build/kernel/dsi.skel.h)
 
+# The library for other programs, and what of ours goes into it. SOVER rises when a program built before would break.
+SOVER := 0
+LIBDSI := $(B)/lib/libdsi.so.$(SOVER)
+LIBDSI_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard libdsi/*.c) lib/svc.c lib/buf.c)
+EXAMPLES := $(B)/bin/dsi-example-provider $(B)/bin/dsi-example-client
+
 .PHONY: all help tests
-all: $(PROGRAMS) $(ARCHIVES)
+all: $(PROGRAMS) $(ARCHIVES) $(LIBDSI) $(EXAMPLES)
 tests: $(TESTS) $(REPLAYS) $(HELPERS)
 
 help:
@@ -89,6 +98,18 @@ $(PROGRAMS):
 	$(SAY) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(DSI_CFLAGS) -pie $< $(LINK_ARCHIVES) $(LDLIBS) -Wl,-z,relro,-z,now -o $@
+
+$(LIBDSI): $(LIBDSI_OBJ) libdsi/libdsi.map
+	$(SAY) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(DSI_CFLAGS) -shared -Wl,-soname,libdsi.so.$(SOVER),--version-script=libdsi/libdsi.map,$(if $(SAN),,-z$(COMMA)defs$(COMMA))-z,relro,-z,now \
+		$(LIBDSI_OBJ) -o $@
+	@ln -sf libdsi.so.$(SOVER) $(B)/lib/libdsi.so
+# As a stranger builds them: the public header alone, the shared library alone.
+$(EXAMPLES): $(B)/bin/dsi-example-%: doc/example-%.c libdsi/dsi.h $(LIBDSI)
+	$(SAY) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) -Ilibdsi $(CFLAGS) -D_GNU_SOURCE $(DSI_CFLAGS) $< -L$(B)/lib -ldsi -o $@
 
 TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(TEST_LIB))
 $(B)/tests/%: $(B)/tests/%.o $(TEST_OBJ) $(ARCHIVES)
@@ -149,6 +170,13 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	[ -d $(DESTDIR)$(SYSCONFDIR)/dsi ] || $(INSTALL) -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/dsi # never touched again: it is guarded
 	for p in $(PROGRAMS); do $(INSTALL) -m 0755 $$p $(DESTDIR)$(PREFIX)/sbin/; done
+	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/libexec/dsi $(DESTDIR)$(PREFIX)/share/dsi/examples
+	$(INSTALL) -m 0755 $(LIBDSI) $(DESTDIR)$(LIBDIR)/
+	ln -sf libdsi.so.$(SOVER) $(DESTDIR)$(LIBDIR)/libdsi.so
+	$(INSTALL) -m 0644 libdsi/dsi.h $(DESTDIR)$(PREFIX)/include/
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' libdsi/dsi.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/dsi.pc
+	for p in $(EXAMPLES); do $(INSTALL) -m 0755 $$p $(DESTDIR)$(PREFIX)/libexec/dsi/; done
+	for f in doc/example-*.c; do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/dsi/examples/; done
 	if [ -f lab/dsi-lab ]; then $(INSTALL) -d $(DESTDIR)$(PREFIX)/share/dsi/lab && cp -a lab/. $(DESTDIR)$(PREFIX)/share/dsi/lab/ && \
 		ln -sf ../share/dsi/lab/dsi-lab $(DESTDIR)$(PREFIX)/sbin/dsi-lab; fi
 	for f in $(wildcard init/*.service); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/lib/systemd/system/; done
@@ -162,7 +190,9 @@ install: all
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,dsid dsi-ss dsi-admin dsi-lab) \
 		$(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(notdir $(wildcard init/*.service)))
-	rm -rf $(DESTDIR)$(PREFIX)/share/dsi
+	rm -rf $(DESTDIR)$(PREFIX)/share/dsi $(DESTDIR)$(PREFIX)/libexec/dsi
+	rm -f $(DESTDIR)$(LIBDIR)/libdsi.so $(DESTDIR)$(LIBDIR)/libdsi.so.$(SOVER) $(DESTDIR)$(LIBDIR)/pkgconfig/dsi.pc \
+		$(DESTDIR)$(PREFIX)/include/dsi.h
 stage: all
 	$(Q)rm -rf build/stage.new && $(MAKE) --no-print-directory -s install DESTDIR=$(CURDIR)/build/stage.new
 	$(Q)mkdir -p build/stage && cp -a --remove-destination build/stage.new/. build/stage/ && rm -rf build/stage.new

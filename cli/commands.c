@@ -116,6 +116,7 @@ OPTIONS(denials_options) = {
 	END,
 };
 OPTIONS(explain_options) = { { "local", NULL, "of this node's dsid, not of the server" }, END };
+OPTIONS(service_list_options) = { { "cluster", NULL, "of every node, as each last told" }, END };
 OPTIONS(reform_options) = {
 	{ "root-key", "FILE", "the root key (required)" },
 	{ "voters", "NODE[,NODE]", "voters of the new generation (required)" },
@@ -159,6 +160,11 @@ const struct cli_command cli_commands[] = {
 	{ "explain", cmd_explain, "ID", 1, 1, "one denial: rule, version, why", NEEDS(DSID), explain_options },
 	{ "log", cmd_log, "", 0, 0, "entries of the replicated log", NEEDS(DSID), log_options },
 	{ "counters", cmd_counters, "", 0, 0, "counted refusals and events of the daemon", NEEDS(DSID), ask_options },
+	{ "service list", cmd_service_list, "", 0, 0, "the services of this node and who provides them", NEEDS(DSID), service_list_options },
+	{ "service show", cmd_service_show, "NAME", 1, 1, "one of them", NEEDS(DSID), NULL },
+	{ "service restart", cmd_service_restart, "NAME", 1, 1, "end it and start it again; also what was stopped", NEEDS(ROOT), NULL },
+	{ "service replace", cmd_service_replace, "NAME", 1, 1, "a second instance takes over from the first", NEEDS(ROOT), NULL },
+	{ "service stop", cmd_service_stop, "NAME", 1, 1, "it answers what it has, and ends", NEEDS(ROOT), NULL },
 	{ "operator new", cmd_operator_new, "NAME", 1, 1, "make an operator key", NEEDS(NOTHING), operator_new_options },
 	{ "operator show", cmd_operator_show, "FILE", 1, 1, "public half of a key file", NEEDS(NOTHING), NULL },
 	{ "cluster reform", cmd_cluster_reform, "", 0, 0, "new generation after a majority was lost", NEEDS(ROOT), reform_options },

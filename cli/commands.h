@@ -15,6 +15,11 @@ int cmd_status(struct cli *c, struct err *e);
 int cmd_wait(struct cli *c, struct err *e);
 int cmd_log(struct cli *c, struct err *e);
 int cmd_counters(struct cli *c, struct err *e);
+int cmd_service_list(struct cli *c, struct err *e);
+int cmd_service_show(struct cli *c, struct err *e);
+int cmd_service_restart(struct cli *c, struct err *e);
+int cmd_service_replace(struct cli *c, struct err *e);
+int cmd_service_stop(struct cli *c, struct err *e);
 int cmd_node_list(struct cli *c, struct err *e);
 
 int cmd_revoke_node(struct cli *c, struct err *e);

@@ -4,7 +4,7 @@ _dsi_admin()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' options=''
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="init join-token enroll status wait node revoke-node readmit-node withdraw isolate depose failover policy denials explain log counters operator cluster backup restore completion"
+		words="init join-token enroll status wait node revoke-node readmit-node withdraw isolate depose failover policy denials explain log counters service operator cluster backup restore completion"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		return
 	fi
@@ -16,6 +16,7 @@ _dsi_admin()
 		case "${COMP_WORDS[1]}" in
 	node) words="list promote demote remove" ;;
 	policy) words="check compile diff explain push confirm rollback show history" ;;
+	service) words="list show restart replace stop" ;;
 	operator) words="new show" ;;
 	cluster) words="reform" ;;
 		esac
@@ -47,6 +48,7 @@ _dsi_admin()
 	"explain "*) options+=" --local" ;;
 	"log "*) options+=" --from --max" ;;
 	"counters "*) options+=" --server" ;;
+	"service list") options+=" --cluster" ;;
 	"operator new") options+=" --out --as-root-key --no-passphrase --passphrase-fd" ;;
 	"cluster reform") options+=" --root-key --voters --servers --from --force --passphrase-fd --timeout" ;;
 	"backup "*) options+=" --out" ;;

@@ -191,6 +191,15 @@ static bool image_in_force(struct engine *g, struct image *img, u8 **ret_bytes)
 	       !image_open(img, *ret_bytes, len, NULL);
 }
 
+bool engine_image(const struct engine *g, struct image *img, u8 **ret_bytes)
+{
+	size_t n;
+
+	*ret_bytes = NULL;
+	return !blob_get(replica_log(g->replica), replica_state(g->replica)->policy.digest, ret_bytes, &n, NULL) &&
+	       !image_open(img, *ret_bytes, n, NULL);
+}
+
 static void nodes_push(struct engine *g)
 {
 	const struct state *s = replica_state(g->replica);
@@ -214,7 +223,7 @@ static void nodes_push(struct engine *g)
 
 /* --- policy ------------------------------------------------------------------------------------------------ */
 
-static void on_installed(void *ctx, int code, u64 version, const struct monop_committed *done, const char *text)
+void engine_installed(void *ctx, int code, u64 version, const struct monop_committed *done, const char *text)
 {
 	struct engine *g = ctx;
 
@@ -246,11 +255,12 @@ static bool policy_asked(const struct engine *g)
 static void policy_push(struct engine *g)
 {
 	const struct state *s = replica_state(g->replica);
+	struct install *install = access_install(g);
 	struct err e = { 0 };
 	u8 *image;
 	size_t len;
 
-	if (!s->policy.version || policy_asked(g) || !g->kernel.can_enforce || install_busy(g->install))
+	if (!s->policy.version || policy_asked(g) || !g->kernel.can_enforce || !install)
 		return;
 	if (!g->policy_enforced && g->kernel.policy_version == s->policy.version &&
 	    !memcmp(g->kernel.digest, s->policy.digest, CRYPTO_HASH)) {
@@ -269,7 +279,7 @@ static void policy_push(struct engine *g)
 	}
 	g->policy_asked = s->policy.version;
 	memcpy(g->asked_digest, s->policy.digest, sizeof(g->asked_digest));
-	install_policy(g->install, s->policy.version, s->policy.digest, image, len, s);
+	install_policy(install, s->policy.version, s->policy.digest, image, len, s);
 }
 
 static void on_blob(void *ctx, int code)
@@ -284,6 +294,7 @@ static void sync_now(void *ctx)
 	const struct state *s = replica_state(g->replica);
 
 	g->sync_soon = false;
+	access_reap(g);
 	if (!g->joined || !g->have_kernel)
 		return;
 	if (g->nodes_dirty) {
@@ -417,6 +428,9 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 	case MSG_DENIALS:
 		denials_message(g->denials, from->nid, body);
 		break;
+	case MSG_SERVICES:
+		discovery_message(g->discovery, from->nid, body);
+		break;
 	default:
 		break;
 	}
@@ -451,6 +465,7 @@ static void on_view(void *ctx, const struct gcs_view *v)
 	log_info("view: %u members, %s", v->n, v->quorate ? "quorate" : "not quorate");
 	report_send(g);
 	ring_view(g->ring);
+	discovery_view(g->discovery);
 }
 
 static void on_joined(void *ctx)
@@ -537,7 +552,7 @@ static void on_drained(void *ctx)
 {
 	struct engine *g = ctx;
 
-	install_drained(g->install);
+	access_drained(g);
 }
 
 static void on_closed(void *ctx, const char *why)
@@ -566,7 +581,7 @@ static void on_term(void *ctx)
 	loop_stop(g->loop, 0);
 }
 
-static int engine_open(struct engine *g, int monitor_fd, int keys_fd, struct err *e)
+static int engine_open(struct engine *g, int monitor_fd, int keys_fd, int service_fd, struct err *e)
 {
 	struct replica_config rc = { .loop = g->loop, .role = ROLE_MANAGER, .keys = &g->keys, .listen = g->conf.listen,
 				     .dir = g->conf.log_dir, .cluster = g->conf.cluster_file, .make_backend = make_backend };
@@ -582,16 +597,17 @@ static int engine_open(struct engine *g, int monitor_fd, int keys_fd, struct err
 		return code;
 	g->denials = denials_new(g->loop, g->replica);
 	g->enforce = enforce_new(g->loop, monitor_fd, &enforce_ops, g);
-	g->install = g->enforce ? install_new(g->enforce, g->conf.node, on_installed, g) : NULL;
 	g->report_timer = loop_timer_new(g->loop, on_report_timer, g);
 	g->ring = ring_side_new(g);
-	if (!g->denials || !g->install || !g->report_timer || !g->ring)
+	g->discovery = discovery_new(g);
+	g->services = g->enforce && g->discovery ? services_new(g, service_fd) : NULL;
+	if (!g->denials || !g->report_timer || !g->ring || !g->services)
 		return err_set(e, -DSI_ENOMEM, "engine");
 	code = control_open(g, e);
 	return code ? code : replica_start(g->replica, e);
 }
 
-int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd)
+int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd, int service_fd)
 {
 	struct engine *g = calloc(1, sizeof(*g));
 	struct err e = { 0 };
@@ -602,7 +618,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 	g->conf = *conf;
 	g->channel_fd = channel_fd;
 	loop_signal(g->loop, SIGTERM, on_term, g);
-	if (engine_open(g, monitor_fd, keys_fd, &e))
+	if (engine_open(g, monitor_fd, keys_fd, service_fd, &e))
 		log_err("%s", e.text);
 	else {
 		notify_ready();
@@ -612,7 +628,9 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 	spread_free(g);
 	enrol_free(g);
 	control_free(g);
-	install_free(g->install);
+	services_free(g->services);
+	discovery_free(g->discovery);
+	access_free(g);
 	denials_free(g->denials);
 	ring_side_free(g->ring);
 	replica_free(g->replica);

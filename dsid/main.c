@@ -47,7 +47,7 @@ static int role_channel(const struct dsid_conf *conf)
 	channel_run(PRIVSEP_FD);
 }
 
-/* fds: 3 monitor, 4 key service, 5 channel, 6 service manager */
+/* fds: 3 monitor, 4 key service, 5 channel, 6 service manager, 7 the service socket */
 static int role_engine(const struct dsid_conf *conf)
 {
 	struct err e = { 0 };
@@ -56,7 +56,7 @@ static int role_engine(const struct dsid_conf *conf)
 	notify_use(PRIVSEP_FD + 3);
 	if (sandbox_enter(SANDBOX_ENGINE, &e))
 		return fail(&e);
-	return engine_run(conf, PRIVSEP_FD, PRIVSEP_FD + 1, PRIVSEP_FD + 2);
+	return engine_run(conf, PRIVSEP_FD, PRIVSEP_FD + 1, PRIVSEP_FD + 2, PRIVSEP_FD + 4);
 }
 
 /* fds: 3 the monitor's end */

@@ -2,22 +2,28 @@
 /* The monitor's shell. */
 #include "dsid/monitor.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "dsid/ring_helper.h"
 #include "kernel/probe.h"
+#include "lib/ctl.h"
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/privsep.h"
 #include "lib/sandbox.h"
+#include "lib/svc.h"
 
 static const u64 MS = 1000000;
-enum { SWEEP_MS = 500, RETRY_MS = 5000, ENGINE_QUEUE = 4 << 20, EVENTS_PER_TURN = 256, HELPER_MS = 30000 };
+enum { SWEEP_MS = 500, RETRY_MS = 5000, ENGINE_QUEUE = 4 << 20, EVENTS_PER_TURN = 256, HELPER_MS = 30000, SERVICE_BACKLOG = 128 };
 
 /* --- kernel -------------------------------------------------------------------------------------------------- */
 
@@ -263,15 +269,34 @@ static int spawn(struct monitor *m, const struct privsep_child *c, struct err *e
 	return rc;
 }
 
+/* The service socket: open to every program of this node, as the kernel tells the engine who is at the other end. Its
+ * directory is root's, so nobody else can put one in its place. SO_PASSCRED before listen: dsid/service.h says why. */
+static int service_listener(struct err *e)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = SVC_SOCKET };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+
+	if ((mkdir(PATH_RUN, 0755) && errno != EEXIST) || (unlink(SVC_SOCKET) && errno != ENOENT) || fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) || bind(fd, (struct sockaddr *)&a, sizeof(a)) ||
+	    chmod(SVC_SOCKET, 0666) || listen(fd, SERVICE_BACKLOG)) {
+		err_errno(e, -DSI_EIO, "%s", SVC_SOCKET);
+		if (fd >= 0)
+			close(fd);
+		return e->code;
+	}
+	return fd;
+}
+
 /* keys <-> engine, channel <-> engine, engine <-> monitor */
 static int start_children(struct monitor *m, struct err *e)
 {
-	int keys[2], channel[2], engine[2], key_fd, rc;
+	int keys[2], channel[2], engine[2], key_fd, service, rc;
 
 	key_fd = open(m->conf.key_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (key_fd < 0)
 		return err_errno(e, -DSI_EIO, "%s", m->conf.key_file);
-	rc = privsep_pair(keys, e);
+	service = service_listener(e);
+	rc = service < 0 ? service : privsep_pair(keys, e);
 	if (!rc)
 		rc = privsep_pair(channel, e);
 	if (!rc)
@@ -281,8 +306,8 @@ static int start_children(struct monitor *m, struct err *e)
 	if (!rc)
 		rc = spawn(m, &(struct privsep_child){ .role = "channel", .fds = { channel[0] }, .n_fds = 1 }, e);
 	if (!rc)
-		rc = spawn(m, &(struct privsep_child){ .role = "engine", .fds = { engine[0], keys[1], channel[1], notify_fd_get() },
-						       .n_fds = 4 }, e);
+		rc = spawn(m, &(struct privsep_child){ .role = "engine", .fds = { engine[0], keys[1], channel[1], notify_fd_get(),
+								service }, .n_fds = 5 }, e);
 	if (rc)
 		return rc;
 	close(key_fd);
@@ -291,6 +316,7 @@ static int start_children(struct monitor *m, struct err *e)
 	close(channel[0]);
 	close(channel[1]);
 	close(engine[0]);
+	close(service);
 	m->engine = link_new(m->loop, engine[1], ENGINE_QUEUE, &engine_ops, m);
 	return m->engine ? 0 : err_set(e, -DSI_ENOMEM, "engine's link");
 }

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum filter { FILTER_KEYS, FILTER_CHANNEL, FILTER_ENGINE, FILTER_MONITOR, FILTER_RING, FILTER_COUNT };
+enum filter { FILTER_KEYS, FILTER_LOOP, FILTER_ENGINE, FILTER_MONITOR, FILTER_RING, FILTER_COUNT };
 
 static const struct {
 	const char *name, *user;
@@ -62,6 +62,9 @@ static const int calls_loop[] = {
 	SCMP_SYS(sync_file_range), SCMP_SYS(syncfs), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(select), SCMP_SYS(pselect6),
 };
 
+/* Who is connected to the service socket: a handle that watches the process, and can do nothing to it without more. */
+static const int calls_engine[] = { SCMP_SYS(pidfd_open) };
+
 /* The monitor's own: BPF; and what a job of root's needs from fork to exit: re-exec of this program, its dynamic
  * loader, exec of one tool, its own drop. */
 static const int calls_monitor[] = {
@@ -87,8 +90,9 @@ static const struct {
 	size_t n;
 } filter_sets[FILTER_COUNT][SETS] = {
 	[FILTER_KEYS] = { { calls_basic, ARRAY_SIZE(calls_basic) } },
-	[FILTER_CHANNEL] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) } },
-	[FILTER_ENGINE] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) } },
+	[FILTER_LOOP] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) } },
+	[FILTER_ENGINE] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) },
+			    { calls_engine, ARRAY_SIZE(calls_engine) } },
 	[FILTER_MONITOR] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) },
 			     { calls_monitor, ARRAY_SIZE(calls_monitor) } },
 	[FILTER_RING] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_ring, ARRAY_SIZE(calls_ring) } },

@@ -52,6 +52,7 @@
  *	                 a member past the lease: ssid STALE, nclass of that member
  *	         bind, listen { process, same process, LOCAL, pclass of local port }
  *	socket   create  { process, same process, LOCAL, DSI_SOCKET_QUAL(family, type) }
+ *	service  { process, type of the service }: image_type_of_service(); asked by dsid alone, the kernel has no such hook
  * A peer on the same node is nclass LOCAL. Subjects with DSI_CTX_UNCONFINED need no rule where nclass is
  * LOCAL, whatever the class; elsewhere everybody does. Port 0 on bind ("any") is asked as port 0.
  */
@@ -217,6 +218,8 @@ bool image_sid_by_name(const struct image *img, const char *name, u32 *ret_sid);
 bool image_context_of(const struct image *img, u32 sid, struct image_context *ret);
 u32 image_type_of_path(const struct image *img, const char *path); /* nearest labelled ancestor; DSI_SID_UNLABELED */
 u32 image_exec_of(const struct image *img, u32 from, const char *path); /* context after exec: `from` when no entry */
+/* A service is of the type that has its name; else `dsi` for dsi's own (dsi.*), DSI_SID_UNLABELED for all others. */
+u32 image_type_of_service(const struct image *img, const char *name);
 
 /*
  * What the node `own` loads: each key once, permissions of all its rules on this node merged, in

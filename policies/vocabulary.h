@@ -57,7 +57,8 @@ enum dsi_nclass {
 	CLASS(FILE, 1, "file")                                                                        \
 	CLASS(PROCESS, 2, "process")                                                                  \
 	CLASS(TCP, 3, "tcp")                                                                          \
-	CLASS(SOCKET, 4, "socket")
+	CLASS(SOCKET, 4, "socket")                                                                    \
+	CLASS(SERVICE, 5, "service")
 
 #define DSI_PERM_TABLE(PERM)                                                                           \
 	PERM(FILE, READ, 0, "read")        /* open for reading; list a directory */                   \
@@ -74,7 +75,9 @@ enum dsi_nclass {
 	PERM(TCP, ACCEPT, 1, "accept")     /* target side, judged on the SYN before accept */         \
 	PERM(TCP, BIND, 2, "bind")         /* local port */                                           \
 	PERM(TCP, LISTEN, 3, "listen")                                                                \
-	PERM(SOCKET, CREATE, 0, "create")  /* qual = DSI_SOCKET_QUAL(family, type) */
+	PERM(SOCKET, CREATE, 0, "create")  /* qual = DSI_SOCKET_QUAL(family, type) */                 \
+	PERM(SERVICE, ANNOUNCE, 0, "announce") /* provide it; judged by dsid, not by the kernel */    \
+	PERM(SERVICE, USE, 1, "use")       /* call it */
 
 enum dsi_class {
 #define CLASS(name, number, text) DSI_CLASS_##name = number,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "policies/compiler/check.h"
+#include "policies/compiler/vocab.h"
 
 struct checker {
 	struct policy *p;
@@ -468,10 +469,11 @@ static bool target_ok(struct checker *c, struct rule *r, const struct symbol *s,
 {
 	const u32 own = DSI_PERM_TCP_BIND | DSI_PERM_TCP_LISTEN;
 
-	if (r->cls == DSI_CLASS_FILE) {
+	if (vocab_targets_types(r->cls)) {
 		if (symbol_is_type(s))
 			return true;
-		diag_error(c->p, c->diags, pos, "`%s` is %s, not a file type", s->text, kind_of(s));
+		diag_error(c->p, c->diags, pos, "`%s` is %s, not a %s", s->text, kind_of(s),
+			   r->cls == DSI_CLASS_FILE ? "file type" : "type of a service (declare it: files NAME { })");
 		return false;
 	}
 	if (r->cls == DSI_CLASS_TCP && r->perms & own && !symbol_is(s, DSI_SID_SELF)) {
@@ -611,7 +613,8 @@ static void warn_unconfined(struct checker *c, const struct rule *r)
 
 		for (u32 k = 0; k < n; k++)
 			if ((r->cls == DSI_CLASS_TCP && symbol_is(t[k].sym, DSI_SID_OUTSIDE)) ||
-			    (r->cls == DSI_CLASS_FILE && symbol_is(t[k].sym, DSI_SID_DSI)))
+			    (r->cls == DSI_CLASS_FILE && symbol_is(t[k].sym, DSI_SID_DSI)) ||
+			    r->cls == DSI_CLASS_SERVICE) /* announcing asks for a rule, unless it is root's */
 				return;
 	}
 	diag_warning(c->p, c->diags, r->pos, "this rule has no effect: its subject is unconfined");

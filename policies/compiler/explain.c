@@ -106,7 +106,8 @@ static void candidates(struct text *t, const struct image *img, const struct dsi
 	}
 	if (!n && key->cls != DSI_CLASS_TCP && key->cls != DSI_CLASS_SOCKET)
 		text_add(t, "; no rule lets `%s` do anything to %s `%s`", text_sid(img, key->ssid),
-			 key->cls == DSI_CLASS_FILE ? "files of type" : "process", text_sid(img, key->tsid));
+			 key->cls == DSI_CLASS_FILE    ? "files of type" :
+			 key->cls == DSI_CLASS_SERVICE ? "services of type" : "process", text_sid(img, key->tsid));
 	if (n)
 		text_add(t, "; nearest:");
 	for (i = 0; i < n; i++) {

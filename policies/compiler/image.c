@@ -51,6 +51,12 @@ u32 image_count(const struct image *img, enum image_section section)
 	return img->section[section].count;
 }
 
+/* A class that programs of before do not know: they refuse an image with a rule of it. */
+static u32 class_level(u32 cls)
+{
+	return cls == DSI_CLASS_SERVICE ? KNOWS_SERVICE : KNOWS_FIRST;
+}
+
 u32 image_level(const struct image *img)
 {
 	u32 level = img->format == 1 ? 1 : KNOWS_IMAGE_2;
@@ -58,6 +64,8 @@ u32 image_level(const struct image *img)
 	for (u32 s = 0; s < IMAGE_SECTION_COUNT; s++)
 		if (img->section[s].count)
 			level = MAX(level, sections[s].level);
+	for (u32 i = 0; i < image_count(img, IMAGE_RULES); i++)
+		level = MAX(level, class_level(word(img, IMAGE_RULES, i, 3)));
 	return level;
 }
 
@@ -476,6 +484,7 @@ static const char *check_rule_shape(const struct image *img, const struct dsi_ru
 		return "qualifier without a meaning";
 	switch (k->cls) {
 	case DSI_CLASS_FILE:
+	case DSI_CLASS_SERVICE:
 		return check_local(img, k, IMAGE_TYPES);
 	case DSI_CLASS_TCP:
 		return check_tcp(img, k, allow);

@@ -196,6 +196,18 @@ u32 image_type_of_path(const struct image *img, const char *path)
 	}
 }
 
+u32 image_type_of_service(const struct image *img, const char *name)
+{
+	u32 sid, n = image_count(img, IMAGE_TYPES), i;
+
+	if (!vocab_reserved(name) && image_sid_by_name(img, name, &sid)) {
+		i = lower_bound(img, n, cmp_type, &sid);
+		if (i < n && image_type(img, i).sid == sid)
+			return sid;
+	}
+	return strncmp(name, "dsi.", 4) ? DSI_SID_UNLABELED : DSI_SID_DSI;
+}
+
 struct exec_key {
 	const char *path;
 	u32 from;

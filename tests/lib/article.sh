@@ -48,6 +48,7 @@ article_sources() { # TIER NAME
 	sim/*) echo "tests/$1/$2.c" tests/sim/churn.c tests/sim/scenario_*.c ;;
 	unit/* | golden/* | sec/* | fuzz/*) echo "tests/$1/$2.c" ;;
 	vm/*-kernel-*) echo "tests/$1/$2" tests/vm/kernel_vm.c tests/vm/kernel/*.c ;;
+	netns/61-services.sh) echo "tests/$1/$2 tests/main-job/02-services.sh" ;;
 	*/10-lab.sh) echo "tests/$1/$2 tests/lib/lab_cases.sh" ;;
 	*) echo "tests/$1/$2" ;;
 	esac

@@ -361,6 +361,39 @@ START_TEST(rows_without_a_meaning_are_refused)
 }
 END_TEST
 
+/* Programs of before refuse rules of a class that they do not know: such an image waits until all know it. */
+START_TEST(services)
+{
+	struct built *b = built_good("domain web { exec /a; } domain svc { exec /b; } files time.svc { }\n"
+				     "allow svc time.svc:service { announce }; allow { web svc } { time.svc dsi }:service { use };\n");
+	const struct image *img = &b->img;
+	u32 web = sid_of(img, "web"), svc = sid_of(img, "svc"), type = sid_of(img, "time.svc");
+	const struct {
+		u32 ssid;
+		const char *service;
+		u32 perm;
+		enum image_verdict verdict;
+	} t[] = {
+		{ svc, "time.svc", DSI_PERM_SERVICE_ANNOUNCE, IMAGE_ALLOWED }, { web, "time.svc", DSI_PERM_SERVICE_ANNOUNCE, IMAGE_REFUSED },
+		{ web, "time.svc", DSI_PERM_SERVICE_USE, IMAGE_ALLOWED },      { web, "dsi.access", DSI_PERM_SERVICE_USE, IMAGE_ALLOWED },
+		{ svc, "time.other", DSI_PERM_SERVICE_ANNOUNCE, IMAGE_REFUSED }, { svc, "web", DSI_PERM_SERVICE_ANNOUNCE, IMAGE_REFUSED },
+	};
+
+	ck_assert_uint_eq(image_type_of_service(img, "time.svc"), type);
+	ck_assert_uint_eq(image_type_of_service(img, "dsi.audit"), DSI_SID_DSI);
+	ck_assert_uint_eq(image_type_of_service(img, "web"), DSI_SID_UNLABELED); /* a domain is no type */
+	ck_assert_uint_eq(image_type_of_service(img, "dsi"), DSI_SID_UNLABELED); /* a reserved name is nobody's */
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		struct dsi_rule_key key = { t[i].ssid, image_type_of_service(img, t[i].service), 0, 0, DSI_CLASS_SERVICE };
+
+		ck_assert_msg(image_decide(img, "n1", &key, t[i].perm, NULL) == t[i].verdict, "row %zu", i);
+	}
+	ck_assert_uint_eq(img->format, 1);
+	ck_assert_uint_eq(image_level(img), KNOWS_SERVICE);
+	built_free(b);
+}
+END_TEST
+
 START_TEST(path_syntax)
 {
 	static const char *const good[] = { "/", "/a", "/a/b", "/a.b", "/..a", "/a b", "/.a", "/a..", "/\xc3\xa4" };
@@ -375,4 +408,4 @@ END_TEST
 
 LIB_TESTS("policies_image", paths_and_execs, names_classes_and_ports, decisions, rules_of_a_node, explain_names_the_rule,
 	  every_truncation_is_refused, every_changed_byte_is_survived, every_word_set_to_an_edge_is_survived,
-	  other_formats_are_told_apart, both_formats_are_read, rows_without_a_meaning_are_refused, path_syntax)
+	  other_formats_are_told_apart, both_formats_are_read, rows_without_a_meaning_are_refused, services, path_syntax)
