@@ -23,7 +23,8 @@
 /* X(NAME, level) */
 #define KNOWS_TABLE(X)                                                                                 \
 	X(FIRST, 1)   /* entries up to CONFIRM, policy images of format 1 */                          \
-	X(IMAGE_2, 2) /* policy images of format 2; the rows of its sections come one by one */
+	X(IMAGE_2, 2) /* policy images of format 2; the rows of its sections come one by one */       \
+	X(PHASES, 3)  /* section PHASES, and names with a phase in CONTEXTS */
 
 enum knows {
 #define X(name, level) KNOWS_##name = level,
