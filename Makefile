@@ -37,6 +37,7 @@ ARCHIVES := $(foreach f,$(FOLDERS),$(if $(SRC_$(f)),$(B)/lib/lib$(f).a))
 LINK_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
 PROGRAMS := $(if $(wildcard dsid/main.c),$(B)/bin/dsid) $(if $(wildcard ss-ha/main.c),$(B)/bin/dsi-ss) \
 	$(if $(wildcard cli/main.c),$(B)/bin/dsi-admin)
+USER_PROGRAMS := $(if $(wildcard cli/dsi-run.c),$(B)/bin/dsi-run)
 TEST_LIB := $(wildcard tests/lib/*.c)
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*_test.c tests/golden/*_test.c tests/sim/*_test.c \
 	tests/sec/*_test.c))
@@ -46,7 +47,7 @@ HELPERS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/vm/*.c tests/netns
 SKEL := $(if $(wildcard kernel/dsi.bpf.c),build/kernel/dsi.skel.h)
 
 .PHONY: all help tests
-all: $(PROGRAMS) $(ARCHIVES)
+all: $(PROGRAMS) $(USER_PROGRAMS) $(ARCHIVES)
 tests: $(TESTS) $(REPLAYS) $(HELPERS)
 
 help:
@@ -89,6 +90,12 @@ $(PROGRAMS):
 	$(SAY) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(DSI_CFLAGS) -pie $< $(LINK_ARCHIVES) $(LDLIBS) -Wl,-z,relro,-z,now -o $@
+
+# For everybody, and executed twice for each command: no library but libc.
+$(B)/bin/dsi-run: $(B)/cli/dsi-run.o $(B)/lib/libpolicies.a $(B)/lib/liblib.a
+	$(SAY) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(DSI_CFLAGS) -pie $^ -Wl,-z,relro,-z,now -Wl,--gc-sections -o $@
 
 TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(TEST_LIB))
 $(B)/tests/%: $(B)/tests/%.o $(TEST_OBJ) $(ARCHIVES)
@@ -144,11 +151,13 @@ INSTALL := install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(PREFIX)/share/dsi/policies \
+		$(DESTDIR)$(PREFIX)/libexec/dsi/phase $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(SYSCONFDIR)/corosync/uidgid.d $(DESTDIR)$(PREFIX)/share/man/man5 \
 		$(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/man/man8 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	[ -d $(DESTDIR)$(SYSCONFDIR)/dsi ] || $(INSTALL) -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/dsi # never touched again: it is guarded
 	for p in $(PROGRAMS); do $(INSTALL) -m 0755 $$p $(DESTDIR)$(PREFIX)/sbin/; done
+	for p in $(USER_PROGRAMS); do $(INSTALL) -m 0755 $$p $(DESTDIR)$(PREFIX)/bin/; done
 	if [ -f lab/dsi-lab ]; then $(INSTALL) -d $(DESTDIR)$(PREFIX)/share/dsi/lab && cp -a lab/. $(DESTDIR)$(PREFIX)/share/dsi/lab/ && \
 		ln -sf ../share/dsi/lab/dsi-lab $(DESTDIR)$(PREFIX)/sbin/dsi-lab; fi
 	for f in $(wildcard init/*.service); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/lib/systemd/system/; done
@@ -157,12 +166,13 @@ install: all
 	if [ -f init/corosync-uidgid.dsi ]; then $(INSTALL) -m 0644 init/corosync-uidgid.dsi $(DESTDIR)$(SYSCONFDIR)/corosync/uidgid.d/dsi; fi
 	for d in base examples; do [ ! -d policies/$$d ] || cp -r policies/$$d $(DESTDIR)$(PREFIX)/share/dsi/policies/; done
 	[ ! -f policies/must-allow.list ] || $(INSTALL) -m 0644 policies/must-allow.list $(DESTDIR)$(PREFIX)/share/dsi/policies/
-	for f in $(wildcard man/*.[578]); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/; done
+	for f in $(wildcard man/*.[1578]); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/; done
 	[ ! -f cli/dsi-admin.bash ] || $(INSTALL) -m 0644 cli/dsi-admin.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dsi-admin
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,dsid dsi-ss dsi-admin dsi-lab) \
+		$(DESTDIR)$(PREFIX)/bin/dsi-run \
 		$(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(notdir $(wildcard init/*.service)))
-	rm -rf $(DESTDIR)$(PREFIX)/share/dsi
+	rm -rf $(DESTDIR)$(PREFIX)/share/dsi $(DESTDIR)$(PREFIX)/libexec/dsi
 stage: all
 	$(Q)rm -rf build/stage.new && $(MAKE) --no-print-directory -s install DESTDIR=$(CURDIR)/build/stage.new
 	$(Q)mkdir -p build/stage && cp -a --remove-destination build/stage.new/. build/stage/ && rm -rf build/stage.new
