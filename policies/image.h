@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The compiled policy image: what is signed, pushed, stored and loaded. This header is the whole
- * contract for daemons and loader; nothing outside the compiler needs any other file of policies/.
+ * contract for daemons and loader; outside the compiler nothing else of policies/ is needed but the must-allow check
+ * (compiler/mustallow.h) and differences for the wire (compiler/delta.h).
  *
  * The bytes are a function of the policy's meaning, its file base names and line numbers, and the base
  * image: no clock, no randomness, no absolute path. Version, author and signature are NOT in here: a
