@@ -67,4 +67,20 @@ check "n3 starts" service_start n3 dsid dsi-ss
 check_until 60 "it has version 4" version_is 4 n3
 check_until 30 "as a difference to version 2, or to 3" as_delta n3
 measured "two versions later: $(newest n3 .fetched) bytes"
+
+row "a policy drafted from the packages of this root"
+check "a draft for what is installed there compiles" on n1 sh -c "
+	dsi-admin policy infer nginx redis-server --enforcing --out /tmp/inferred.dsp &&
+	dsi-admin policy check $POLICIES/base /tmp/inferred.dsp"
+would() { # ALLOWED|REFUSED QUESTION...
+	local want=$1
+	shift
+	on n1 sh -c "dsi-admin policy explain $* --policy $POLICIES/base --policy /tmp/inferred.dsp" >"$JOB_LOG/would" 2>&1
+	grep -q "^$want:" "$JOB_LOG/would" || { cat "$JOB_LOG/would"; return 1; }
+}
+check "nginx may listen on port 80" would allowed nginx self tcp listen --port 80
+check "and read what its site says it gives out" would allowed nginx /var/www/html/index.html file read
+check "and not redis's data" would refused nginx /var/lib/redis/dump.rdb file read
+check "redis may write its data" would allowed redis-server /var/lib/redis/dump.rdb file write
+check "a package that starts nothing is refused" on n1 sh -c '! dsi-admin policy infer libc6 2>/tmp/said && grep -q "no service unit" /tmp/said'
 job_end

@@ -93,7 +93,7 @@ static void wrongly(void)
 	says("--entered", 125, "usage:"); /* only as the first word, as the kernel gives it */
 	says("", 125, "usage:");
 	says("--frobnicate", 125, "usage:");
-	says("--dir /nowhere --make a/execution", 125, "cannot make /nowhere/a.execution: No such file or directory");
+	says("--dir /proc/none --make a/execution", 125, "cannot make /proc/none/a.execution: No such file or directory");
 	(void)snprintf(path, sizeof(path), "touch %s/a.activation", dir);
 	ck_assert_int_eq(system(path), 0);
 	says("--phase a/activation true", 126, "not allowed to enter a/activation");
