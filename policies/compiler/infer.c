@@ -243,7 +243,8 @@ static void add_program(struct draft *d, const struct infer_text *unit, char *pr
 
 	while (*program && strchr("@-:+!|", *program))
 		memmove(program, program + 1, strlen(program));
-	if (!clean_path(program) || in(program, base_programs, ARRAY_SIZE(base_programs)) || !listed(d, program) || d->n_doms - d->first_dom == DOMAINS)
+	if (!clean_path(program) || in(program, base_programs, ARRAY_SIZE(base_programs)) || !listed(d, program) ||
+	    d->n_doms - d->first_dom == DOMAINS)
 		return;
 	file = d->real(d->ctx, program);
 	for (u32 i = 0; i < d->n_doms; i++)
