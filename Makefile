@@ -40,6 +40,7 @@ ARCHIVES := $(foreach f,$(FOLDERS),$(if $(SRC_$(f)),$(B)/lib/lib$(f).a))
 LINK_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
 PROGRAMS := $(if $(wildcard dsid/main.c),$(B)/bin/dsid) $(if $(wildcard ss-ha/main.c),$(B)/bin/dsi-ss) \
 	$(if $(wildcard cli/main.c),$(B)/bin/dsi-admin)
+USER_PROGRAMS := $(if $(wildcard cli/dsi-run.c),$(B)/bin/dsi-run)
 TEST_LIB := $(wildcard tests/lib/*.c)
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*_test.c tests/golden/*_test.c tests/sim/*_test.c \
 	tests/sec/*_test.c))
@@ -55,7 +56,7 @@ LIBDSI_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard libdsi/*.c) lib/svc.c lib/buf.c
 EXAMPLES := $(B)/bin/dsi-example-provider $(B)/bin/dsi-example-client
 
 .PHONY: all help tests
-all: $(PROGRAMS) $(ARCHIVES) $(LIBDSI) $(EXAMPLES)
+all: $(PROGRAMS) $(USER_PROGRAMS) $(ARCHIVES) $(LIBDSI) $(EXAMPLES)
 tests: $(TESTS) $(REPLAYS) $(HELPERS)
 
 help:
@@ -110,6 +111,11 @@ $(EXAMPLES): $(B)/bin/dsi-example-%: doc/example-%.c libdsi/dsi.h $(LIBDSI)
 	$(SAY) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) -Ilibdsi $(CFLAGS) -D_GNU_SOURCE $(DSI_CFLAGS) $< -L$(B)/lib -ldsi -o $@
+# For everybody, and executed twice for each command: no library but libc.
+$(B)/bin/dsi-run: $(B)/cli/dsi-run.o $(B)/lib/libpolicies.a $(B)/lib/liblib.a
+	$(SAY) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(DSI_CFLAGS) -pie $^ -Wl,-z,relro,-z,now -Wl,--gc-sections -o $@
 
 TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(TEST_LIB))
 $(B)/tests/%: $(B)/tests/%.o $(TEST_OBJ) $(ARCHIVES)
@@ -165,6 +171,7 @@ INSTALL := install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(PREFIX)/share/dsi/policies \
+		$(DESTDIR)$(PREFIX)/libexec/dsi/phase $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(SYSCONFDIR)/corosync/uidgid.d $(DESTDIR)$(PREFIX)/share/man/man5 \
 		$(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/man/man8 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
@@ -177,6 +184,7 @@ install: all
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' libdsi/dsi.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/dsi.pc
 	for p in $(EXAMPLES); do $(INSTALL) -m 0755 $$p $(DESTDIR)$(PREFIX)/libexec/dsi/; done
 	for f in doc/example-*.c; do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/dsi/examples/; done
+	for p in $(USER_PROGRAMS); do $(INSTALL) -m 0755 $$p $(DESTDIR)$(PREFIX)/bin/; done
 	if [ -f lab/dsi-lab ]; then $(INSTALL) -d $(DESTDIR)$(PREFIX)/share/dsi/lab && cp -a lab/. $(DESTDIR)$(PREFIX)/share/dsi/lab/ && \
 		ln -sf ../share/dsi/lab/dsi-lab $(DESTDIR)$(PREFIX)/sbin/dsi-lab; fi
 	for f in $(wildcard init/*.service); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/lib/systemd/system/; done
@@ -185,10 +193,11 @@ install: all
 	if [ -f init/corosync-uidgid.dsi ]; then $(INSTALL) -m 0644 init/corosync-uidgid.dsi $(DESTDIR)$(SYSCONFDIR)/corosync/uidgid.d/dsi; fi
 	for d in base examples; do [ ! -d policies/$$d ] || cp -r policies/$$d $(DESTDIR)$(PREFIX)/share/dsi/policies/; done
 	[ ! -f policies/must-allow.list ] || $(INSTALL) -m 0644 policies/must-allow.list $(DESTDIR)$(PREFIX)/share/dsi/policies/
-	for f in $(wildcard man/*.[578]); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/; done
+	for f in $(wildcard man/*.[1578]); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/; done
 	[ ! -f cli/dsi-admin.bash ] || $(INSTALL) -m 0644 cli/dsi-admin.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dsi-admin
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,dsid dsi-ss dsi-admin dsi-lab) \
+		$(DESTDIR)$(PREFIX)/bin/dsi-run \
 		$(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(notdir $(wildcard init/*.service)))
 	rm -rf $(DESTDIR)$(PREFIX)/share/dsi $(DESTDIR)$(PREFIX)/libexec/dsi
 	rm -f $(DESTDIR)$(LIBDIR)/libdsi.so $(DESTDIR)$(LIBDIR)/libdsi.so.$(SOVER) $(DESTDIR)$(LIBDIR)/pkgconfig/dsi.pc \

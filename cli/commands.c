@@ -90,6 +90,11 @@ OPTIONS(policy_explain_options) = {
 	{ "socket", "FAMILY,TYPE", "of class socket" },
 	END,
 };
+OPTIONS(infer_options) = {
+	{ "out", "FILE", "write the draft there instead of printing it" },
+	{ "enforcing", NULL, "in mode enforcing (default permissive: record, let through)" },
+	END,
+};
 OPTIONS(diff_options) = { { "max", "N", "lines to show (default all)" }, END };
 OPTIONS(push_options) = {
 	{ "confirm-within", "TIME", "go back by itself unless confirmed in time" },
@@ -151,6 +156,7 @@ const struct cli_command cli_commands[] = {
 	{ "policy compile", cmd_policy_compile, "FILE|DIR...", 1, -1, "compile to an image", NEEDS(NOTHING), compile_options },
 	{ "policy diff", cmd_policy_diff, "OLD NEW", 2, 2, "what changes between two policies", NEEDS(NOTHING), diff_options },
 	{ "policy explain", cmd_policy_explain, "SUBJECT TARGET CLASS PERMS", 4, 4, "would it be allowed, and by which rule", NEEDS(NOTHING), policy_explain_options },
+	{ "policy infer", cmd_policy_infer, "PACKAGE...", 1, -1, "draft a policy from what packages and units say", NEEDS(NOTHING), infer_options },
 	{ "policy push", cmd_policy_push, "FILE|DIR...|IMAGE", 1, -1, "put a policy in force everywhere", NEEDS(OPERATOR), push_options },
 	{ "policy confirm", cmd_policy_confirm, "[VERSION]", 0, 1, "keep a policy pushed with --confirm-within", NEEDS(OPERATOR), confirm_options },
 	{ "policy rollback", cmd_policy_rollback, "VERSION", 1, 1, "put an old policy in force, as a new version", NEEDS(OPERATOR), push_options },

@@ -35,6 +35,7 @@ int cmd_policy_check(struct cli *c, struct err *e);
 int cmd_policy_compile(struct cli *c, struct err *e);
 int cmd_policy_diff(struct cli *c, struct err *e);
 int cmd_policy_explain(struct cli *c, struct err *e);
+int cmd_policy_infer(struct cli *c, struct err *e);
 int cmd_policy_push(struct cli *c, struct err *e);
 int cmd_policy_show(struct cli *c, struct err *e);
 int cmd_policy_history(struct cli *c, struct err *e);

@@ -15,7 +15,7 @@ _dsi_admin()
 	if [ "$COMP_CWORD" -eq 2 ]; then
 		case "${COMP_WORDS[1]}" in
 	node) words="list promote demote remove" ;;
-	policy) words="check compile diff explain push confirm rollback show history" ;;
+	policy) words="check compile diff explain infer push confirm rollback show history" ;;
 	service) words="list show restart replace stop" ;;
 	operator) words="new show" ;;
 	cluster) words="reform" ;;
@@ -40,6 +40,7 @@ _dsi_admin()
 	"policy compile") options+=" --out --base" ;;
 	"policy diff") options+=" --max" ;;
 	"policy explain") options+=" --policy --node --peer --port --socket" ;;
+	"policy infer") options+=" --out --enforcing" ;;
 	"policy push") options+=" --confirm-within --comment --dry-run --must-allow --operator --passphrase-fd --timeout" ;;
 	"policy confirm") options+=" --operator --passphrase-fd --timeout" ;;
 	"policy rollback") options+=" --confirm-within --comment --dry-run --must-allow --operator --passphrase-fd --timeout" ;;

@@ -64,7 +64,10 @@ static void do_history(void *ctx, struct ipc_request *rq, const json_t *args)
 {
 	struct engine *g = ctx;
 
-	ipc_answer(rq, 0, NULL, status_history(replica_state(g->replica)));
+	const struct replica_fetched *f;
+	u32 n = replica_fetched(g->replica, &f);
+
+	ipc_answer(rq, 0, NULL, status_history(replica_state(g->replica), f, n));
 }
 
 static u64 number(const json_t *args, const char *key, u64 other)

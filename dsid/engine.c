@@ -15,6 +15,7 @@
 #include "gcs/channel_proxy.h"
 #include "lib/log.h"
 #include "lib/notify.h"
+#include "policies/compiler/delta.h"
 #include "policies/image.h"
 
 enum { MACKEY = 16 };
@@ -581,10 +582,13 @@ static void on_term(void *ctx)
 	loop_stop(g->loop, 0);
 }
 
+static const struct replica_delta image_delta = { delta_make, delta_apply };
+
 static int engine_open(struct engine *g, int monitor_fd, int keys_fd, int service_fd, struct err *e)
 {
 	struct replica_config rc = { .loop = g->loop, .role = ROLE_MANAGER, .keys = &g->keys, .listen = g->conf.listen,
-				     .dir = g->conf.log_dir, .cluster = g->conf.cluster_file, .make_backend = make_backend };
+				     .dir = g->conf.log_dir, .cluster = g->conf.cluster_file, .make_backend = make_backend,
+				     .delta = &image_delta };
 	int code = keys_open(&g->keys, keys_fd, e);
 
 	if (code)

@@ -24,6 +24,7 @@ enum {
 	LIM_ENTRY_BODY = 48 << 10, /* body of a log entry: must fit a ring message with its envelope */
 	LIM_BODY = 60 << 10,       /* any message body */
 	LIM_POLICY = 32 << 20,     /* a compiled policy image */
+	LIM_DELTA_IMAGE = 8 << 20, /* larger images travel whole: comparing them takes too long between two messages */
 	LIM_BLOB_NAME = 32,        /* blobs (policy images) are named by their SHA-256 */
 	LIM_DIRECT_FRAME = 1 << 20,/* one frame on the direct leg */
 	LIM_LINK_FRAME = 128 << 10,/* one frame between two processes of a daemon */

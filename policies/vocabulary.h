@@ -42,6 +42,20 @@ enum dsi_sid {
 	DSI_SID_FIRST = 64, /* first SID given to a policy context or file type */
 };
 
+/* Phases of a program's life: a context is a domain in one of them. Name in the language, and what is done in it. */
+#define DSI_PHASE_TABLE(X)                                                                             \
+	X(INSTALLATION, 1, "installation", "its files come and go: the package manager")             \
+	X(ACTIVATION, 2, "activation", "it is started")                                               \
+	X(CONFIGURATION, 3, "configuration", "its settings are changed")                              \
+	X(EXECUTION, 4, "execution", "it serves; what is written without a phase")
+
+enum dsi_phase {
+#define X(name, number, text, doc) DSI_PHASE_##name = number,
+	DSI_PHASE_TABLE(X)
+#undef X
+	DSI_PHASE_END
+};
+
 /* Node classes: nodes that no rule tells apart share one. The compiler numbers them from
  * DSI_NCLASS_FIRST by node *name*; the loader maps each NID to its class. */
 enum dsi_nclass {

@@ -46,7 +46,10 @@ static void do_history(void *ctx, struct ipc_request *rq, const json_t *args)
 {
 	struct server *s = ctx;
 
-	ipc_answer(rq, 0, NULL, status_history(replica_state(s->replica)));
+	const struct replica_fetched *f;
+	u32 n = replica_fetched(s->replica, &f);
+
+	ipc_answer(rq, 0, NULL, status_history(replica_state(s->replica), f, n));
 }
 
 static u64 number(const json_t *args, const char *key, u64 other)

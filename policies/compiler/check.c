@@ -68,11 +68,32 @@ static void collect_names(struct checker *c)
 			c->names[c->n_names++] = vocab_reserved_name(sid);
 }
 
+/* DOMAIN/PHASE of a domain that has no such phase. */
+static bool unknown_phase(struct checker *c, struct pos pos, const char *text)
+{
+	const char *slash = strchr(text, '/');
+	const struct symbol *s = NULL;
+	char domain[IMAGE_NAME_MAX + 1];
+
+	if (slash && slash - text <= IMAGE_NAME_MAX) {
+		memcpy(domain, text, (size_t)(slash - text));
+		domain[slash - text] = '\0';
+		s = policy_symbol_find(c->p, domain);
+	}
+	if (!s || !s->domain)
+		return false;
+	diag_error(c->p, c->diags, pos, "domain `%s` has no phase %s: write `phase %s { }` into it", domain, slash + 1, slash + 1);
+	diag_note(c->p, c->diags, s->domain->name.pos, "it is declared here");
+	return true;
+}
+
 static void unknown_name(struct checker *c, struct pos pos, const char *text)
 {
 	struct name_list l;
 	const char *near = NULL;
 
+	if (unknown_phase(c, pos, text))
+		return;
 	if (c->diags->n < DIAG_MAX) {
 		if (!c->names)
 			collect_names(c);

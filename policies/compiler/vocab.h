@@ -33,6 +33,9 @@ static inline bool vocab_targets_types(u32 cls)
 {
 	return cls == DSI_CLASS_FILE || cls == DSI_CLASS_SERVICE;
 }
+u32 vocab_phase(const char *name, size_t len); /* enum dsi_phase; 0: unknown */
+const char *vocab_phase_name(u32 phase);       /* NULL: unknown */
+const char *vocab_phase_at(u32 index);
 
 u32 vocab_class(const char *name);             /* 0: unknown */
 u32 vocab_perm(u32 cls, const char *name);     /* bit, 0: unknown */

@@ -27,7 +27,7 @@ static u32 rnd(u32 n)
 	return (u32)(rng >> 11) % n;
 }
 
-static const char *const domains[] = { "da", "db", "dc", "dd", "default", "kernel" };
+static const char *const domains[] = { "da", "db", "dc", "dd", "default", "kernel", "da/activation", "db/configuration" };
 static const char *const types[] = { "ta", "tb", "dsi", "unlabeled" };
 static const char *const groups[] = { "ga", "gb", "gc" };
 static const char *const nodes[] = { "n1", "n2", "n3", "n4", "n5" };
@@ -178,8 +178,9 @@ static void generate(struct gen *g)
 	}
 	add(g, "set set_t = ta, set_u; set set_u = dsi, ta; set set_d = db, set_e; set set_e = dc, db;\n");
 	add(g, "files ta { /a; } files tb { /a/b; /c; }\n");
-	add(g, "domain da { exec /x; } domain db { exec /x, /y; from da, set_e; %s} domain dc { exec /z; from dd; %s}\n",
-	    rnd(4) ? "" : "permissive; ", rnd(4) ? "" : "unconfined; ");
+	add(g, "domain da { exec /x; phase activation { exec /u; from da, set_e; } } "
+	       "domain db { exec /x, /y; from da, set_e; phase configuration { exec /v; %s} %s} domain dc { exec /z; from dd; %s}\n",
+	    rnd(4) ? "" : "unconfined; ", rnd(4) ? "" : "permissive; ", rnd(4) ? "" : "unconfined; ");
 	add(g, "domain dd { exec /w; from da; }\n");
 	add(g, rnd(2) ? "domain default { unconfined; }\n" : "");
 	for (u32 n = rnd(12); n; n--)
