@@ -168,8 +168,10 @@ stage: all
 	$(Q)mkdir -p build/stage && cp -a --remove-destination build/stage.new/. build/stage/ && rm -rf build/stage.new
 dist:
 	$(Q)mkdir -p build && git archive --prefix=dsi-$(VERSION)/ -o build/dsi-$(VERSION).tar.gz HEAD
+# Packages of HEAD. On Debian, whose rpm knows none of what is installed, what the spec asks for is not looked up.
+RPM_TOP ?= $(CURDIR)/build/rpm
 rpm: dist
-	$(Q)rpmbuild -ta --nodeps --define '_topdir $(CURDIR)/build/rpm' build/dsi-$(VERSION).tar.gz
+	$(Q)rpmbuild -ta $(if $(wildcard /etc/debian_version),--nodeps) --define '_topdir $(RPM_TOP)' $(RPM_FLAGS) build/dsi-$(VERSION).tar.gz
 clean:
 	rm -rf build
 
