@@ -157,6 +157,7 @@ const struct cli_command cli_commands[] = {
 	{ "explain", cmd_explain, "ID", 1, 1, "one denial: rule, version, why", NEEDS(DSID), explain_options },
 	{ "log", cmd_log, "", 0, 0, "entries of the replicated log", NEEDS(DSID), log_options },
 	{ "counters", cmd_counters, "", 0, 0, "counted refusals and events of the daemon", NEEDS(DSID), ask_options },
+	{ "metrics", cmd_metrics, "", 0, 0, "the same and the status as OpenMetrics text, for monitoring", NEEDS(DSID), NULL },
 	{ "operator new", cmd_operator_new, "NAME", 1, 1, "make an operator key", NEEDS(NOTHING), operator_new_options },
 	{ "operator show", cmd_operator_show, "FILE", 1, 1, "public half of a key file", NEEDS(NOTHING), NULL },
 	{ "cluster reform", cmd_cluster_reform, "", 0, 0, "new generation after a majority was lost", NEEDS(ROOT), reform_options },

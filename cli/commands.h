@@ -14,6 +14,7 @@ int cmd_operator_show(struct cli *c, struct err *e);
 int cmd_status(struct cli *c, struct err *e);
 int cmd_log(struct cli *c, struct err *e);
 int cmd_counters(struct cli *c, struct err *e);
+int cmd_metrics(struct cli *c, struct err *e);
 int cmd_node_list(struct cli *c, struct err *e);
 
 int cmd_revoke_node(struct cli *c, struct err *e);
@@ -44,7 +45,7 @@ int cmd_backup(struct cli *c, struct err *e);
 int cmd_restore(struct cli *c, struct err *e);
 int cmd_completion(struct cli *c, struct err *e);
 
-cli_text_fn render_status, render_nodes, render_log, render_counters, render_denials, render_explain, render_verdict,
+cli_text_fn render_status, render_nodes, render_log, render_counters, render_metrics, render_denials, render_explain, render_verdict,
 	render_pushed, render_history, render_key, render_policy_summary;
 bool status_well(const json_t *doc);
 int verdict_status(const json_t *doc);

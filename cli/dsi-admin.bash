@@ -4,7 +4,7 @@ _dsi_admin()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' options=''
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="init join-token enroll status node revoke-node readmit-node withdraw isolate depose failover policy denials explain log counters operator cluster backup restore completion"
+		words="init join-token enroll status node revoke-node readmit-node withdraw isolate depose failover policy denials explain log counters metrics operator cluster backup restore completion"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		return
 	fi
