@@ -158,7 +158,8 @@ install: all
 	for d in base examples; do [ ! -d policies/$$d ] || cp -r policies/$$d $(DESTDIR)$(PREFIX)/share/dsi/policies/; done
 	[ ! -f policies/must-allow.list ] || $(INSTALL) -m 0644 policies/must-allow.list $(DESTDIR)$(PREFIX)/share/dsi/policies/
 	for f in $(wildcard man/*.[578]); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/; done
-	[ ! -f cli/dsi-admin.bash ] || $(INSTALL) -m 0644 cli/dsi-admin.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dsi-admin
+	for f in $(wildcard cli/*.bash lab/*.bash); do \
+		$(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$(basename $$f .bash); done
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,dsid dsi-ss dsi-admin dsi-lab) \
 		$(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(notdir $(wildcard init/*.service)))

@@ -57,7 +57,7 @@ while read -r path; do [[ -e $tree$path || -L $tree$path ]] || echo "$path"; don
 assert_eq "" "$(cat "$work/absent")" "every file of the list is there"
 for path in /usr/sbin/{dsid,dsi-ss,dsi-admin,dsi-lab} /usr/lib/systemd/system/{dsid,dsi-ss}.service /usr/lib/sysusers.d/dsi.conf \
 	/usr/lib/tmpfiles.d/dsi.conf /etc/corosync/uidgid.d/dsi /usr/share/dsi/policies/base/00-system.dsp \
-	/usr/share/bash-completion/completions/dsi-admin; do
+	/usr/share/bash-completion/completions/dsi-{admin,lab}; do
 	grep -qxF "$path" <<<"$listed" || echo "$path"
 done >"$work/absent"
 assert_eq "" "$(cat "$work/absent")" "programs, units, users, policies and completion are in the list"
