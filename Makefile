@@ -133,7 +133,7 @@ TIME ?= 60
 fuzz:
 	@mkdir -p build/fuzz tests/fuzz/corpus/$(TARGET)
 	$(Q)$(CLANG) $(CPPFLAGS) -O1 -g -std=gnu17 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_$(TARGET).c \
-		$(foreach f,lib gcs policies,$(SRC_$(f))) $(LDLIBS) -o build/fuzz/$(TARGET)
+		$(foreach f,lib gcs policies,$(SRC_$(f))) dsid/pacemaker_job.c $(LDLIBS) -o build/fuzz/$(TARGET)
 	$(Q)build/fuzz/$(TARGET) -max_total_time=$(TIME) tests/fuzz/corpus/$(TARGET)
 bench-%: all
 	$(Q)bench/$*.sh

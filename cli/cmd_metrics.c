@@ -248,6 +248,7 @@ static const struct family families[] = {
 	{ "dsi_denials", COUNTER, "Refusals of the kernels that this daemon has on record", each_program, "counters.denials", NULL },
 	{ "dsi_events_lost", COUNTER, "Refusals that could not be recorded", each_program, "counters.events_lost", NULL },
 	{ "dsi_kernel", COUNTER, "What this node's kernel part counts", each_key, "counters.kernel", "event" },
+	{ "dsi_pacemaker", COUNTER, "What was asked of Pacemaker here, by outcome", each_key, "counters.pacemaker", "event" },
 };
 
 void render_metrics(FILE *f, const json_t *doc)

@@ -111,8 +111,12 @@ static void on_kernel_counters(void *ctx, int code, const char *text, const void
 			      "events_lost", (json_int_t)denials_lost(g->denials), "denials",
 			      (json_int_t)(newest ? newest->id : 0), "log_base",
 			      (json_int_t)log_base(replica_log(g->replica), NULL));
+	const struct pacemaker_counts *pc = pacemaker_counts(g->pacemaker);
 	struct monop_kernel k;
 
+	json_object_set_new(o, "pacemaker", json_pack("{s:I, s:I, s:I, s:I}", "fenced", (json_int_t)pc->fenced, "fencing failed",
+						      (json_int_t)pc->fence_failed, "attribute set", (json_int_t)pc->state_set,
+						      "attribute not set", (json_int_t)pc->state_failed));
 	if (!code && n == sizeof(k)) {
 		memcpy(&k, p, sizeof(k));
 		if (k.can_enforce)

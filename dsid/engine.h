@@ -13,6 +13,7 @@
 #include "dsid/acs/install.h"
 #include "dsid/conf.h"
 #include "dsid/enforce.h"
+#include "dsid/pacemaker.h"
 #include "dsid/ring.h"
 #include "gcs/census.h"
 #include "gcs/replica.h"
@@ -55,6 +56,7 @@ struct engine {
 	struct enrolment *enrolments;
 	struct upload *uploads;
 	struct ring_side *ring;
+	struct pacemaker *pacemaker;
 };
 
 /* engine.c */

@@ -248,16 +248,25 @@ static int op_door(struct monitor *m, const u8 *p, size_t n, struct answer *a)
 static int op_ring(struct monitor *m, const u8 *p, size_t n, struct answer *a)
 {
 	struct err e = { 0 };
-	int rc = monitor_ring(m, p, n, &e);
+	int rc = job_start(m->jobs, JOB_RING, p, n, &e);
 
 	explicit_bzero((void *)p, n); /* the link's own buffer: a job may bring the ring's key */
+	return rc ? fail(a, rc, &e) : 0;
+}
+
+static int op_job(struct monitor *m, const u8 *p, size_t n, struct answer *a)
+{
+	struct err e = { 0 };
+	int rc = p[0] == JOB_RING ? err_set(&e, -DSI_EINVAL, "the ring's jobs have an operation of their own") :
+				    job_start(m->jobs, p[0], p + 1, n - 1, &e);
+
 	return rc ? fail(a, rc, &e) : 0;
 }
 
 /* What works without a kernel part. */
 static bool kernel_free(u16 op)
 {
-	return op == MONOP_KERNEL || op == MONOP_RING;
+	return op == MONOP_KERNEL || op == MONOP_RING || op == MONOP_JOB;
 }
 
 static const struct {
@@ -277,6 +286,7 @@ static const struct {
 #define KERNEL_FN op_kernel
 #define DOOR_FN op_door
 #define RING_FN op_ring
+#define JOB_FN op_job
 #define X(name, number, min, max, phases) [MONOP_##name] = { #name, min, max, phases, name##_FN },
 	MONOP_TABLE(X)
 #undef X
