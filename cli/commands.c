@@ -45,6 +45,7 @@ OPTIONS(operator_new_options) = {
 	END,
 };
 OPTIONS(ask_options) = { { "server", NULL, "ask dsi-ss instead of dsid" }, END };
+OPTIONS(wait_options) = { { "timeout", "TIME", "how long at most (default 60s)" }, END };
 OPTIONS(log_options) = {
 	{ "from", "INDEX", "first entry to show" },
 	{ "max", "N", "how many at most (default 100)" },
@@ -134,6 +135,7 @@ const struct cli_command cli_commands[] = {
 	{ "join-token", cmd_join_token, "NODE", 1, 1, "make a one-time token for a new node", NEEDS(OPERATOR), join_token_options },
 	{ "enroll", cmd_enroll, "", 0, 0, "join this node to a cluster with a token", NEEDS(ROOT), enroll_options },
 	{ "status", cmd_status, "", 0, 0, "the cluster on one screen; exits 0 when all is well, else 2", NEEDS(NOTHING), ask_options },
+	{ "wait", cmd_wait, "PATH=VALUE...", 1, -1, "until the status says so, as view.voters_present=3", NEEDS(NOTHING), wait_options },
 	{ "node list", cmd_node_list, "", 0, 0, "every node ever bound", NEEDS(NOTHING), NULL },
 	{ "node promote", cmd_node_promote, "NODE", 1, 1, "make a node a voter", NEEDS(OPERATOR), node_op_options },
 	{ "node demote", cmd_node_demote, "NODE", 1, 1, "take a node's vote away", NEEDS(OPERATOR), node_op_options },

@@ -12,6 +12,7 @@ int cmd_operator_new(struct cli *c, struct err *e);
 int cmd_operator_show(struct cli *c, struct err *e);
 
 int cmd_status(struct cli *c, struct err *e);
+int cmd_wait(struct cli *c, struct err *e);
 int cmd_log(struct cli *c, struct err *e);
 int cmd_counters(struct cli *c, struct err *e);
 int cmd_metrics(struct cli *c, struct err *e);
@@ -46,8 +47,12 @@ int cmd_restore(struct cli *c, struct err *e);
 int cmd_completion(struct cli *c, struct err *e);
 
 cli_text_fn render_status, render_nodes, render_log, render_counters, render_metrics, render_denials, render_explain, render_verdict,
-	render_pushed, render_history, render_key, render_policy_summary;
+	render_waited, render_pushed, render_history, render_key, render_policy_summary;
 bool status_well(const json_t *doc);
+/* A condition of wait, "PATH=VALUE" or "PATH!=VALUE": is it one, and does a status document meet it? What is not
+ * in the document meets nothing. Pure. */
+int wait_check(const char *condition, struct err *e);
+bool wait_holds(const json_t *doc, const char *condition);
 int verdict_status(const json_t *doc);
 
 #endif

@@ -7,7 +7,7 @@ _dsi_admin()
 	[ "$prev" != '=' ] || prev=${COMP_WORDS[COMP_CWORD-2]}
 	[ "$cur" != '=' ] || cur=''
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="init join-token enroll status node revoke-node readmit-node withdraw isolate depose failover policy denials explain log counters metrics operator cluster backup restore completion"
+		words="init join-token enroll status wait node revoke-node readmit-node withdraw isolate depose failover policy denials explain log counters metrics operator cluster backup restore completion"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		return
 	fi
@@ -33,6 +33,7 @@ _dsi_admin()
 	"join-token "*) options+=" --voter --server --expires --out --stdout --operator --passphrase-fd --timeout" ;;
 	"enroll "*) options+=" --token --address --addr --again --no-ring --contact --timeout" ;;
 	"status "*) options+=" --server" ;;
+	"wait "*) options+=" --timeout" ;;
 	"node promote") options+=" --reason --operator --passphrase-fd --timeout" ;;
 	"node demote") options+=" --reason --operator --passphrase-fd --timeout" ;;
 	"node remove") options+=" --reason --operator --passphrase-fd --timeout" ;;

@@ -144,16 +144,17 @@ command_up() {
 		root_varlib_ensure
 		kernel_ensure "$KERNEL"
 		ACCEL=$(vm_accel)
+		if [[ $ACCEL = kvm ]]; then EMULATOR=$(emulator_host); else emulator_ensure; fi
 	else
-		KERNEL_DIR='' KERNEL_RELEASE=$(uname -r) INITRD='' VARLIB='' ACCEL=none
+		KERNEL_DIR='' KERNEL_RELEASE=$(uname -r) INITRD='' VARLIB='' ACCEL=none EMULATOR=''
 	fi
 	state_run_dir
 	mkdir -p "$LAB/empty"
 	stage_copy
 	VIRTIOFSD=''
-	state_save KIND NODES SERVERS KERNEL KERNEL_DIR KERNEL_RELEASE INITRD ROOT VARLIB STAGE TOKEN APPEND COROSYNC ACCEL VIRTIOFSD
+	state_save KIND NODES SERVERS KERNEL KERNEL_DIR KERNEL_RELEASE INITRD ROOT VARLIB STAGE TOKEN APPEND COROSYNC ACCEL EMULATOR VIRTIOFSD
 	"${KIND}_prepare"
-	state_save KIND NODES SERVERS KERNEL KERNEL_DIR KERNEL_RELEASE INITRD ROOT VARLIB STAGE TOKEN APPEND COROSYNC ACCEL VIRTIOFSD
+	state_save KIND NODES SERVERS KERNEL KERNEL_DIR KERNEL_RELEASE INITRD ROOT VARLIB STAGE TOKEN APPEND COROSYNC ACCEL EMULATOR VIRTIOFSD
 	corosync_authkey "$LAB/authkey"
 	net_up
 	for ((id = 1; id <= NODES; id++)); do ids+=("$id"); done
@@ -367,5 +368,6 @@ command_root() {
 	root_ensure
 	root_varlib_ensure
 	for name in "${kernels[@]}"; do kernel_ensure "$name"; done
+	if emulator_host >/dev/null && [[ $(vm_accel) != kvm ]]; then emulator_ensure; fi
 	echo "$ROOT"
 }

@@ -77,7 +77,7 @@ vm_cpu_options() {
 	# Counting every byte of rep movsb makes erms and fsrm slow under emulation.
 	# cx16: an interrupt behind an emulated cmpxchg16b saves broken flags (QEMU 7.2),
 	# which kills a 6.12 kernel, whose allocator lives on it, in about every second boot.
-	echo "-accel tcg,tb-size=256 -cpu max,-erms,-fsrm,-cx16"
+	echo "-accel tcg,tb-size=1024 -cpu max,-erms,-fsrm,-cx16"
 }
 
 # --- one node
@@ -129,15 +129,15 @@ vm_start() { # ID [KERNEL ARGUMENTS]
 	cat "$INITRD" "$dir/seed.cpio" >"$dir/initrd"
 	chmod 600 "$dir/initrd" "$dir/seed.cpio"
 	printf '%s' "${2-}" >"$dir/append"
-	vm_share "$name" base "$ROOT" always
-	vm_share "$name" stage "$STAGE" auto
+	vm_share "$name" base "$ROOT"
+	vm_share "$name" stage "$STAGE"
 	local cpu tuning=''
 	cpu=$(vm_cpu_options)
 	# Retpolines are a quarter of an emulated boot; the verifier does not look at this switch.
 	[[ $ACCEL = kvm ]] || tuning=spectre_v2=off
 	# shellcheck disable=SC2086 # cpu options are words
 	proc_spawn "$name" "$dir/qemu.log" nsenter -t "$(proc_pid holder)" -n \
-		qemu-system-x86_64 -name "$name" -nodefaults -no-user-config -display none -no-reboot $cpu -smp 1 \
+		"$EMULATOR" -name "$name" -nodefaults -no-user-config -display none -no-reboot $cpu -smp 1 \
 		-machine pc,memory-backend=mem -m "$VM_MEMORY" \
 		-object "memory-backend-memfd,id=mem,size=$VM_MEMORY,share=on" \
 		-kernel "$KERNEL_DIR/vmlinuz" -initrd "$dir/initrd" \
@@ -158,7 +158,8 @@ vm_mac() { # NET ID
 	printf '52:54:00:00:%s:%02x' "$1" "$2"
 }
 
-# vm_share NODE TAG DIR CACHE: a file server for one directory. The directory is
+# vm_share NODE TAG DIR: a file server for one directory, which nobody changes while
+# the lab is up, so the guest may keep what it read. The directory is
 # mounted read-only in the server's own mount namespace: a guest cannot write
 # to it whatever it does. An empty /run there takes the server's lock file; its
 # socket is reached by a relative path.
@@ -166,10 +167,10 @@ vm_mac() { # NET ID
 readonly VM_SHARE='
 	cd "$4" && mount -t tmpfs none /run &&
 	mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" &&
-	exec "$2" --socket-path="$3" -o source="$1" -o cache="$5" -o xattr -o sandbox=chroot'
+	exec "$2" --socket-path="$3" -o source="$1" -o cache=always -o xattr -o sandbox=chroot'
 vm_share() {
 	proc_spawn "$1.$2" "$LAB/nodes/$1/$2.log" unshare --mount --propagation private \
-		sh -c "$VM_SHARE" sh "$3" "$VIRTIOFSD" "$1.$2" "$RUN" "$4"
+		sh -c "$VM_SHARE" sh "$3" "$VIRTIOFSD" "$1.$2" "$RUN"
 	wait_until 10 test -S "$RUN/$1.$2" || die "$EX_ERROR" "virtiofsd does not start: $(tail -n 2 "$LAB/nodes/$1/$2.log")"
 }
 

@@ -3,7 +3,7 @@
 # (did the tests it names run). Sourced from the top of the tree. Must never judge.
 #
 # A test is named `TIER/NAME: CASE` with NAME as tests/run prints it, `TIER/NAME` alone where a file is one case
-# (fuzz, lint), or `demo: FUNCTION` for a row of tests/main-job/rows.sh. A file that exists is `path`; the final
+# (fuzz, lint), or `demo: FUNCTION` for a row of tests/main-job/0N-*.sh. A file that exists is `path`; the final
 # place of what is not built is *path*.
 ARTICLE=${ARTICLE:-doc/article.md}
 
@@ -35,11 +35,11 @@ article_split() { # NAME
 	[[ $1 != demo:* || $T_CASE ]]
 }
 
-# The text of the row that a function of rows.sh begins; "" when there is none or the demo does not call it.
+# The text of the row that a function begins; "" when there is none or neither demo nor a chapter calls it.
 article_demo_row() { # FUNCTION
-	grep -qx "$1" tests/demo.sh || return 0
+	grep -qxh $'\t\\?'"$1" tests/demo.sh tests/main-job/0*.sh || return 0
 	awk -v name="$1() {" '$0 == name { on = 1 } /^}/ { on = 0 }
-		on && /^\trow "/ { sub(/^\trow "/, ""); sub(/"$/, ""); print; exit }' tests/main-job/rows.sh
+		on && /^\trow "/ { sub(/^\trow "/, ""); sub(/"$/, ""); print; exit }' tests/main-job/0*.sh
 }
 
 # Where the names of a test's cases stand.

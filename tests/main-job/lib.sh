@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# The main job on three nodes (n1: web, n2 n3: security servers, n3: database), row by row. tests/demo.sh
-# shows it as a table, tests/vm/50-main-job.sh and tests/netns/50-main-job.sh run it as tests. Source it.
+# What DSI does on three nodes (n1: web, n2 n3: security servers, n3: database), row by row, a file per chapter
+# beside this one. tests/demo.sh shows it as a table, tests/vm/50-main-job.sh runs it as tests. Source it.
 #
+#   chapter TEXT        a heading of the table
 #   row TEXT            begins a row; what follows belongs to it until the next
 #   check TEXT CMD...   a condition of the row
 #   measured TEXT       shown beside it
@@ -22,10 +23,16 @@ row_end() {
 	ROW_TEXT=''
 }
 
+chapter() { # TEXT
+	row_end
+	ROWS+=("chapter|$1")
+	echo "# === $1"
+}
+
 row() { # TEXT
 	row_end
 	ROW_TEXT=$1 ROW_BAD=0 ROW_NOTES=''
-	echo "# --- $1"
+	echo "# --- $1 (at $SECONDS s)"
 }
 
 check() { # TEXT CMD...
@@ -66,10 +73,14 @@ measured() { # TEXT
 table() {
 	row_end
 	local line verdict text notes
-	printf '\n%-7s  %-74s  %s\n' "" "the main job" "measured"
+	printf '\n%-7s  %-74s  %s\n' "" "" "measured"
 	for line in "${ROWS[@]}"; do
 		IFS='|' read -r verdict text notes <<<"$line"
-		printf '%-7s  %-74s  %s\n' "$verdict" "$text" "$notes"
+		if [[ $verdict = chapter ]]; then
+			printf '         %s\n' "${text^^}"
+		else
+			printf '%-7s  %-74s  %s\n' "$verdict" "$text" "$notes"
+		fi
 	done
 	echo
 }
@@ -124,17 +135,21 @@ process_ended() { # NODE SIGNAL NAME...: signalled, and waited for until they ar
 }
 process_gone() { [[ $(on "$1" sh -c "pgrep -x $2; echo end") = end ]]; } # an answer of the node, not its silence
 
-present() { # NODE: all three present, a server active, the view live
-	ask "$1" '.view.live and .server.active != ""' status >/dev/null
+# One process on the node waits, so that waiting takes no time from what is waited for; what it says is the reason.
+STATUS_WAIT=20
+status_says() { # NODE PATH=VALUE...
+	local node=$1
+	shift
+	on "$node" dsi-admin wait "$@" --timeout "$STATUS_WAIT"
 }
 voters_are() { # NODE N
-	ask "$1" ".view.live and .view.voters == $2 and .view.voters_present == $2" status >/dev/null
+	status_says "$1" view.live=true "view.voters=$2" "view.voters_present=$2"
 }
-enforced_on() { # NODE VERSION N
-	ask "$1" ".policy.version == $2 and .policy.enforced == $3 and .policy.lagging == 0" status >/dev/null
+enforced_on_all() { # NODE VERSION
+	status_says "$1" view.live=true "policy.version=$2" policy.lagging=0 policy.not_enforcing=0
 }
 active_is() { # NODE NAME
-	ask "$1" ".view.live and .server.active == \"$2\"" status >/dev/null
+	status_says "$1" view.live=true "server.active=$2"
 }
 
 TOKEN_OPTIONS_n3="--voter --server" TOKEN_OPTIONS_n1="--voter"
@@ -144,6 +159,19 @@ enrol() { # NODE [ENROLL OPTION...]: by a token from n2
 	# shellcheck disable=SC2086
 	admin n2 join-token "$node" ${!options} --stdout >"$JOB_LOG/token.$node" || return
 	admin "$node" enroll --token - --address "10.77.0.${node#n}:5410" "$@" <"$JOB_LOG/token.$node"
+}
+
+# both CMD... -- CMD...: at once, since two nodes are two machines; both have to succeed.
+both() {
+	local first=() pid
+	while [[ $1 != -- ]]; do
+		first+=("$1")
+		shift
+	done
+	shift
+	"${first[@]}" &
+	pid=$!
+	"$@" && wait "$pid"
 }
 
 job_begin() { # lab options

@@ -6,8 +6,8 @@
 export JOB_KIND=netns
 # shellcheck source=tests/main-job/lib.sh
 . "$(dirname "$0")/../main-job/lib.sh"
-# shellcheck source=tests/main-job/rows.sh
-. "$(dirname "$0")/../main-job/rows.sh"
+# shellcheck source=tests/main-job/01-main-job.sh
+. "$(dirname "$0")/../main-job/01-main-job.sh"
 
 [[ $(id -u) = 0 ]] || skip_all "daemons that drop privileges need root"
 

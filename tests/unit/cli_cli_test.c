@@ -174,6 +174,60 @@ START_TEST(status_exits_as_quorumtool)
 }
 END_TEST
 
+START_TEST(conditions)
+{
+	static const struct {
+		const char *condition;
+		bool holds;
+	} cases[] = {
+		{ "view.live=true", true },        { "view.live=false", false },       { "view.voters_present=3", true },
+		{ "view.voters_present!=3", false }, { "server.active=n2", true },       { "server.active!=n1", true },
+		{ "server.standby=n3", true },      { "server.absent=", true },          { "nodes.n3.policy=1", true },
+		{ "nodes.n1.roles=member,voter", true }, { "nodes.n4.policy=1", false }, { "nodes.n4.policy!=1", false },
+		{ "policy.text=policy 1 enforced on 3 of 3 present, 0 absent, 0 lagging", true },
+		{ "view.nothing=", false },         { "view..live=true", false },        { "by.more=dsid", false },
+	};
+	static const char *const none[] = { "", "view.live", "=1", "!=1", "view!live", "view!" };
+	json_t *doc = json_load_file("tests/golden/cli/status.json", 0, NULL);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		ck_assert_int_eq(wait_check(cases[i].condition, NULL), 0);
+		ck_assert_msg(wait_holds(doc, cases[i].condition) == cases[i].holds, "%s", cases[i].condition);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		ck_assert_int_eq(wait_check(none[i], NULL), -DSI_EUSAGE);
+	json_decref(doc);
+}
+END_TEST
+
+/* A daemon that is not there yet, then one that is not well yet; a time that is over says what was missing. */
+START_TEST(wait_waits)
+{
+	struct fake f = { 0 };
+	json_t *well = json_load_file("tests/golden/cli/status.json", 0, NULL);
+	json_t *ill = json_load_file("tests/golden/cli/status-ill.json", 0, NULL);
+	json_t *yes = json_pack("{s:i, s:o}", "code", 0, "data", well), *no = json_pack("{s:i, s:o}", "code", 0, "data", ill);
+	char *yes_text = json_dumps(yes, 0), *no_text = json_dumps(no, 0);
+
+	fake_answer(&f, NULL, "status", NULL, 2); /* dsid and dsi-ss, once each */
+	fake_answer(&f, CTL_DSID, "status", no_text, 2);
+	fake_answer(&f, CTL_DSID, "status", yes_text, 0);
+	ck_assert_int_eq(RUN(&f, "wait", "view.live=true", "policy.enforced=3"), 0);
+	ck_assert_int_eq(f.n_asked, 5);
+	ck_assert_ptr_nonnull(strstr(f.out, "after "));
+	ck_assert_int_eq(RUN(&f, "wait", "view.live=true", "--output-as=json"), 0);
+	ck_assert_ptr_nonnull(strstr(f.out, "\"waited_ms\""));
+	ck_assert_int_eq(RUN(&f, "wait", "server.active=n9", "--timeout", "1s"), 124);
+	ck_assert_ptr_nonnull(strstr(f.log, "server.active is n2, wanted n9"));
+	ck_assert_int_eq(RUN(&f, "wait", "server"), 64);
+	free(yes_text);
+	free(no_text);
+	json_decref(yes);
+	json_decref(no);
+	fake_fini(&f);
+}
+END_TEST
+
 START_TEST(refusals_keep_code_and_text)
 {
 	struct fake f = { 0 };
@@ -251,6 +305,8 @@ int main(void)
 	tcase_add_test(t, help_needs_nothing);
 	tcase_add_test(t, table_is_sound);
 	tcase_add_test(t, status_exits_as_quorumtool);
+	tcase_add_test(t, conditions);
+	tcase_add_test(t, wait_waits);
 	tcase_add_test(t, refusals_keep_code_and_text);
 	tcase_add_test(t, bad_answers);
 	tcase_add_test(t, arguments_reach_the_daemon);

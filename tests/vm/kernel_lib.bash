@@ -3,17 +3,25 @@
 # Sourced by the kernel tests of this tier: one machine, one test program, its lines passed through.
 . "$(dirname "$0")/../lib.sh"
 
-# kernel_dir 6.1|6.12: prints where the lab's cache has that kernel; fetches it once.
-kernel_dir() {
+lab_cached() { # CMD...: with the lab's cache and the words for it
 	(
 		set -e
 		LAB_SHARE=$TOP/lab
 		# shellcheck source=/dev/null
-		for part in say apt root kernel; do . "$LAB_SHARE/lib/$part.sh"; done
+		for part in say apt root kernel emulator; do . "$LAB_SHARE/lib/$part.sh"; done
 		cache_init
-		[[ -e $CACHE/kernel-$1/vmlinuz ]] || cache_locked kernel_fetch "$1" >&2
-		readlink -f "$CACHE/kernel-$1"
+		"$@"
 	)
+}
+
+# Both are fetched once.
+kernel_dir() { # 6.1|6.12: prints where the cache has that kernel
+	[[ -e $CACHE/kernel-$1/vmlinuz ]] || cache_locked kernel_fetch "$1" >&2
+	readlink -f "$CACHE/kernel-$1"
+}
+emulator() { # prints which QEMU
+	emulator_ensure >&2
+	echo "$EMULATOR"
 }
 
 kernel_case() { # 6.1|6.12: runs the whole program; its last line is our RESULT
@@ -23,8 +31,8 @@ kernel_case() { # 6.1|6.12: runs the whole program; its last line is our RESULT
 		type -P $tool >/dev/null || skip_all "no $tool; run tools/deps.sh lab"
 	done
 	[[ -x $program ]] || skip_all "$program is not built"
-	dir=$(kernel_dir "$1") || skip_all "no kernel $1"
-	KVM_EXTRA=$(type -P ip || echo /sbin/ip) KVM_MODULES="veth overlay inet_diag tcp_diag" KVM_TIMEOUT=500 \
+	dir=$(lab_cached kernel_dir "$1") || skip_all "no kernel $1"
+	KVM_QEMU=$(lab_cached emulator) KVM_EXTRA=$(type -P ip || echo /sbin/ip) KVM_MODULES="veth overlay inet_diag tcp_diag" KVM_TIMEOUT=500 \
 		"$TOP/tests/vm/kvm-one" "$dir" "$program" || status=$?
 	if ((status > 1)); then
 		not_ok "the machine ended with status $status"
