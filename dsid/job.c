@@ -13,7 +13,8 @@
 #include "lib/log.h"
 #include "lib/privsep.h"
 
-_Static_assert((int)RING_FRAME_JOB == (int)JOB_FRAME_JOB && (int)RING_FRAME_ANSWER == (int)JOB_FRAME_ANSWER, "frames of the ring helper");
+_Static_assert((int)RING_FRAME_JOB == (int)JOB_FRAME_JOB && (int)RING_FRAME_ANSWER == (int)JOB_FRAME_ANSWER,
+	       "frames of the ring helper");
 _Static_assert((int)PACEMAKER_FRAME_JOB == (int)JOB_FRAME_JOB && (int)PACEMAKER_FRAME_ANSWER == (int)JOB_FRAME_ANSWER,
 	       "frames of the Pacemaker helper");
 _Static_assert((int)PACEMAKER_FENCE_S < 90, "stonith_admin ends before its helper is ended");

@@ -28,7 +28,7 @@ struct pacemaker {
 	struct pacemaker_mark mark; /* saved */
 	struct pacemaker_job *told, *want; /* told: since the view opened */
 	enum pacemaker_kind job;    /* under way; 0 none */
-	u64 fencing;                /* index of the verdict under way */
+	u64 fencing;                /* index of the verdict under way, or asked for last */
 	struct again { u64 at, pause; } again[PACEMAKER_STATE + 1]; /* by kind: boottime of the next try, after a failure */
 	char said[PACEMAKER_TEXT];  /* last failure logged of the attribute */
 	struct pacemaker_counts counts;
@@ -106,10 +106,10 @@ static const struct pacemaker_fence *fence_due(struct pacemaker *p, u64 now)
 {
 	const struct pacemaker_fence *f;
 
-	while ((f = pacemaker_mark_next(&p->mark, replica_state(p->g->replica))) &&
+	while ((f = pacemaker_mark_next(&p->mark, replica_state(p->g->replica), p->fencing)) &&
 	       now > f->wall_ms && now - f->wall_ms > FENCE_WITHIN_MS) {
-		if (p->fencing == f->index)
-			log_err("NOT FENCED: %s: given up after an hour", engine_node_name(p->g, f->nid));
+		log_info("fencing of %s, verdict %llu: no more asked for, an hour is over", engine_node_name(p->g, f->nid),
+			 (unsigned long long)f->index);
 		pacemaker_mark_done(&p->mark, f->index);
 		save(p);
 	}
@@ -178,8 +178,8 @@ static void on_timer(void *ctx)
 
 static void fence_answered(struct pacemaker *p, const struct pacemaker_answer *a)
 {
-	const struct pacemaker_fence *f = pacemaker_mark_next(&p->mark, replica_state(p->g->replica));
-	const char *name = f && f->index == p->fencing ? engine_node_name(p->g, f->nid) : "the node";
+	const struct pacemaker_fence *f = pacemaker_mark_at(&p->mark, p->fencing);
+	const char *name = f ? engine_node_name(p->g, f->nid) : "the node";
 
 	if (a->code) {
 		p->counts.fence_failed++;
@@ -252,7 +252,8 @@ void pacemaker_applied(struct pacemaker *p, const struct entry *e, const struct 
 {
 	if (!(r->changed & (CHANGED_NODES | CHANGED_VERDICT)))
 		return;
-	if (e->type == ENTRY_VERDICT && !r->code && pacemaker_mark_add(&p->mark, replica_state(p->g->replica), r->nid, e->index, e->wall_ms))
+	if (e->type == ENTRY_VERDICT && !r->code &&
+	    pacemaker_mark_add(&p->mark, replica_state(p->g->replica), r->nid, e->index, e->wall_ms))
 		save(p);
 	pacemaker_changed(p);
 }

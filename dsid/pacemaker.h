@@ -2,8 +2,9 @@
 /*
  * The engine's part of living beside Pacemaker: log in, jobs for the Pacemaker helper out. The node of the active server
  * asks, in a live and quorate view; when it is gone, its successor goes on: every node keeps which verdicts ask for
- * fencing, and Pacemaker is told how old a fencing may be to count, so nobody is shot twice; after an hour it is a person's matter. What a node was told of
- * `dsi-state` is forgotten with the view: the attribute does not outlive its node's stay in the cluster.
+ * fencing, and Pacemaker is told how old a fencing may be to count, so nobody is shot twice; after an hour it is a
+ * person's matter. What Pacemaker was told of `dsi-state` is forgotten with the view: the attribute does not outlive its
+ * node's stay in the cluster.
  *
  * No Pacemaker here: said once, tried again every few minutes; a verdict that asks for fencing says so loudly.
  */

@@ -197,11 +197,23 @@ static bool stands(const struct state *s, const struct pacemaker_fence *f)
 	       (n->status == NODE_SUSPENDED || !state_node_named(s, n->name));
 }
 
-const struct pacemaker_fence *pacemaker_mark_next(struct pacemaker_mark *m, const struct state *s)
+const struct pacemaker_fence *pacemaker_mark_next(struct pacemaker_mark *m, const struct state *s, u64 after)
 {
-	while (m->n && !stands(s, &m->fence[0]))
-		drop(m, 0);
+	for (u32 i = m->n; i > 0; i--)
+		if (!stands(s, &m->fence[i - 1]))
+			drop(m, i - 1);
+	for (u32 i = 0; i < m->n; i++)
+		if (m->fence[i].index > after)
+			return &m->fence[i];
 	return m->n ? &m->fence[0] : NULL;
+}
+
+const struct pacemaker_fence *pacemaker_mark_at(const struct pacemaker_mark *m, u64 index)
+{
+	for (u32 i = 0; i < m->n; i++)
+		if (m->fence[i].index == index)
+			return &m->fence[i];
+	return NULL;
 }
 
 void pacemaker_mark_encode(const struct pacemaker_mark *m, struct wbuf *w)

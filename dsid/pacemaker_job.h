@@ -68,9 +68,10 @@ struct pacemaker_mark { /* verdicts that ask for fencing and have not had it, as
 /* false: not asked for, or known already. When full the oldest goes. */
 bool pacemaker_mark_add(struct pacemaker_mark *m, const struct state *s, u32 nid, u64 index, u64 wall_ms);
 void pacemaker_mark_done(struct pacemaker_mark *m, u64 index);
-/* The oldest that still stands; others are dropped: withdrawn, or the name is bound again: *that* machine is innocent.
- * NULL: none. */
-const struct pacemaker_fence *pacemaker_mark_next(struct pacemaker_mark *m, const struct state *s);
+/* The oldest newer than `after`, else the oldest: one that cannot be had does not keep the others waiting. Those that no
+ * longer stand are dropped: withdrawn, or the name is bound again: *that* machine is innocent. NULL: none. */
+const struct pacemaker_fence *pacemaker_mark_next(struct pacemaker_mark *m, const struct state *s, u64 after);
+const struct pacemaker_fence *pacemaker_mark_at(const struct pacemaker_mark *m, u64 index); /* NULL */
 void pacemaker_mark_encode(const struct pacemaker_mark *m, struct wbuf *w);
 int pacemaker_mark_decode(struct pacemaker_mark *m, const u8 *p, size_t n) DSI_MUST_CHECK;
 

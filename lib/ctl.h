@@ -47,8 +47,9 @@ enum ctl_who { CTL_ANY = 1, CTL_GROUP = 2, CTL_ROOT = 4 };
 	X(LOG, "log", CTL_BY_DSID | CTL_BY_SERVER, CTL_GROUP)                                         \
 	/* {from, max} -> {"entries": [{index, term, type, author, wall_ms, hash, text}]} */          \
 	X(COUNTERS, "counters", CTL_BY_DSID | CTL_BY_SERVER, CTL_ANY)                                 \
-	/* -> {refused_messages: {reason: n}, events_lost, denials: on record, log_base: index or 0, pacemaker: {what: n}, kernel: {what: n}: \
-	 *     dsid's, where there is a kernel part}: all since the daemon's start but what lies on disk or in the kernel */ \
+	/* -> {refused_messages: {reason: n}, events_lost, denials: on record, log_base: index or 0; dsid's also \
+	 *     pacemaker: {what: n}, and, where there is a kernel part, kernel: {what: n}}: since the daemon's start, but for \
+	 *     what lies on disk or in the kernel */                                                   \
 	X(ISOLATE, "isolate", CTL_BY_DSID, CTL_ROOT)                                                  \
 	/* {node, undo} -> {}: this node's kernel refuses that node, no quorum, no server */          \
 	X(FAILOVER, "failover", CTL_BY_SERVER, CTL_ROOT)                                              \

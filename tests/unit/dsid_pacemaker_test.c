@@ -73,21 +73,26 @@ START_TEST(fenced_once_and_by_right)
 	w_join(w, "n5", "n5", NODE_MEMBER);
 	ck_assert_int_eq(verdict(w, 5, 0, 0), 0); /* does not ask for it */
 	ck_assert(!pacemaker_mark_add(&m, w->s, 5, w->s->applied, 1000));
-	ck_assert_ptr_null(pacemaker_mark_next(&m, w->s));
+	ck_assert_ptr_null(pacemaker_mark_next(&m, w->s, 0));
 	ck_assert_int_eq(verdict(w, 4, VERDICT_FENCE, 0), 0);
 	ck_assert(pacemaker_mark_add(&m, w->s, 4, w->s->applied, 1000));
 	ck_assert(!pacemaker_mark_add(&m, w->s, 4, w->s->applied, 1000)); /* the same again */
-	ck_assert_uint_eq(pacemaker_mark_next(&m, w->s)->nid, 4);
+	ck_assert_uint_eq(pacemaker_mark_next(&m, w->s, 0)->nid, 4);
 	ck_assert_int_eq(verdict(w, 3, VERDICT_FENCE, 0), 0);
 	ck_assert(pacemaker_mark_add(&m, w->s, 3, w->s->applied, 2000));
+	/* one that fails does not keep the other waiting */
+	ck_assert_uint_eq(pacemaker_mark_next(&m, w->s, state_node(w->s, 4)->verdict_at)->nid, 3);
+	ck_assert_uint_eq(pacemaker_mark_next(&m, w->s, state_node(w->s, 3)->verdict_at)->nid, 4);
+	ck_assert_uint_eq(pacemaker_mark_at(&m, state_node(w->s, 3)->verdict_at)->nid, 3);
+	ck_assert_ptr_null(pacemaker_mark_at(&m, 1));
 	pacemaker_mark_done(&m, state_node(w->s, 4)->verdict_at);
-	ck_assert_uint_eq(pacemaker_mark_next(&m, w->s)->nid, 3);
+	ck_assert_uint_eq(pacemaker_mark_next(&m, w->s, 0)->nid, 3);
 	ck_assert_uint_eq(m.n, 1);
 	/* whoever has the name of a revoked node now is not shot for it */
 	ck_assert_int_eq(w_order(w, w_node_op(w, ENTRY_READMIT, "alice", 3)), 0);
-	ck_assert_uint_eq(pacemaker_mark_next(&m, w->s)->nid, 3);
+	ck_assert_uint_eq(pacemaker_mark_next(&m, w->s, 0)->nid, 3);
 	ck_assert_uint_eq(w_join(w, "n3", "n3 new", NODE_MEMBER), 6);
-	ck_assert_ptr_null(pacemaker_mark_next(&m, w->s));
+	ck_assert_ptr_null(pacemaker_mark_next(&m, w->s, 0));
 	ck_assert_uint_eq(m.n, 0);
 	w_free(w);
 }
@@ -101,9 +106,9 @@ START_TEST(withdrawn_is_not_fenced)
 	w_join(w, "n4", "n4", NODE_MEMBER);
 	ck_assert_int_eq(verdict(w, 4, VERDICT_FENCE, w->now + 5000), 0);
 	ck_assert(pacemaker_mark_add(&m, w->s, 4, w->s->applied, 1000));
-	ck_assert_uint_eq(pacemaker_mark_next(&m, w->s)->nid, 4);
+	ck_assert_uint_eq(pacemaker_mark_next(&m, w->s, 0)->nid, 4);
 	ck_assert_int_eq(w_order(w, w_node_op(w, ENTRY_WITHDRAW, "vera", 4)), 0);
-	ck_assert_ptr_null(pacemaker_mark_next(&m, w->s));
+	ck_assert_ptr_null(pacemaker_mark_next(&m, w->s, 0));
 	w_free(w);
 }
 END_TEST
