@@ -160,7 +160,7 @@ TIME ?= 60
 fuzz:
 	@mkdir -p build/fuzz tests/fuzz/corpus/$(TARGET)
 	$(Q)$(CLANG) $(CPPFLAGS) -O1 -g -std=gnu17 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_$(TARGET).c \
-		$(foreach f,lib gcs policies,$(SRC_$(f))) $(LDLIBS) -o build/fuzz/$(TARGET)
+		$(foreach f,lib gcs policies,$(SRC_$(f))) dsid/pacemaker_job.c $(LDLIBS) -o build/fuzz/$(TARGET)
 	$(Q)build/fuzz/$(TARGET) -max_total_time=$(TIME) tests/fuzz/corpus/$(TARGET)
 bench-%: all
 	$(Q)bench/$*.sh
@@ -194,7 +194,8 @@ install: all
 	for d in base examples; do [ ! -d policies/$$d ] || cp -r policies/$$d $(DESTDIR)$(PREFIX)/share/dsi/policies/; done
 	[ ! -f policies/must-allow.list ] || $(INSTALL) -m 0644 policies/must-allow.list $(DESTDIR)$(PREFIX)/share/dsi/policies/
 	for f in $(wildcard man/*.[1578]); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/; done
-	[ ! -f cli/dsi-admin.bash ] || $(INSTALL) -m 0644 cli/dsi-admin.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dsi-admin
+	for f in $(wildcard cli/*.bash lab/*.bash); do \
+		$(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$(basename $$f .bash); done
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,dsid dsi-ss dsi-admin dsi-lab) \
 		$(DESTDIR)$(PREFIX)/bin/dsi-run \
@@ -207,8 +208,10 @@ stage: all
 	$(Q)mkdir -p build/stage && cp -a --remove-destination build/stage.new/. build/stage/ && rm -rf build/stage.new
 dist:
 	$(Q)mkdir -p build && git archive --prefix=dsi-$(VERSION)/ -o build/dsi-$(VERSION).tar.gz HEAD
+# Packages of HEAD. On Debian, whose rpm knows none of what is installed, what the spec asks for is not looked up.
+RPM_TOP ?= $(CURDIR)/build/rpm
 rpm: dist
-	$(Q)rpmbuild -ta --nodeps --define '_topdir $(CURDIR)/build/rpm' build/dsi-$(VERSION).tar.gz
+	$(Q)rpmbuild -ta $(if $(wildcard /etc/debian_version),--nodeps) --define '_topdir $(RPM_TOP)' $(RPM_FLAGS) build/dsi-$(VERSION).tar.gz
 clean:
 	rm -rf build
 

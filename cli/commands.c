@@ -171,6 +171,7 @@ const struct cli_command cli_commands[] = {
 	{ "service restart", cmd_service_restart, "NAME", 1, 1, "end it and start it again; also what was stopped", NEEDS(ROOT), NULL },
 	{ "service replace", cmd_service_replace, "NAME", 1, 1, "a second instance takes over from the first", NEEDS(ROOT), NULL },
 	{ "service stop", cmd_service_stop, "NAME", 1, 1, "it answers what it has, and ends", NEEDS(ROOT), NULL },
+	{ "metrics", cmd_metrics, "", 0, 0, "the same and the status as OpenMetrics text, for monitoring", NEEDS(DSID), NULL },
 	{ "operator new", cmd_operator_new, "NAME", 1, 1, "make an operator key", NEEDS(NOTHING), operator_new_options },
 	{ "operator show", cmd_operator_show, "FILE", 1, 1, "public half of a key file", NEEDS(NOTHING), NULL },
 	{ "cluster reform", cmd_cluster_reform, "", 0, 0, "new generation after a majority was lost", NEEDS(ROOT), reform_options },

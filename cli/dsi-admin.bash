@@ -3,8 +3,11 @@ _dsi_admin()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' options=''
 	COMPREPLY=()
+	# bash takes --option=value for three words
+	[ "$prev" != '=' ] || prev=${COMP_WORDS[COMP_CWORD-2]}
+	[ "$cur" != '=' ] || cur=''
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="init join-token enroll status wait node revoke-node readmit-node withdraw isolate depose failover policy denials explain log counters service operator cluster backup restore completion"
+		words="init join-token enroll status wait node revoke-node readmit-node withdraw isolate depose failover policy denials explain log counters service metrics operator cluster backup restore completion"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		return
 	fi
@@ -20,6 +23,10 @@ _dsi_admin()
 	operator) words="new show" ;;
 	cluster) words="reform" ;;
 		esac
+		if [ -n "$words" ]; then
+			mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+			return
+		fi
 	fi
 	options=" --output-as --root --quiet --help"
 	case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -56,7 +63,7 @@ _dsi_admin()
 	esac
 	case "$cur" in
 	-*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur") ;;
-	*) mapfile -t COMPREPLY < <(compgen -W "$words" -f -- "$cur") ;;
+	*) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	esac
 }
 complete -o filenames -F _dsi_admin dsi-admin

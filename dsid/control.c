@@ -85,13 +85,63 @@ static void do_log(void *ctx, struct ipc_request *rq, const json_t *args)
 					   (u32)MIN(number(args, "max", ROWS), (u64)ROWS_MAX)));
 }
 
+static json_t *kernel_counters(const struct monop_kernel *k)
+{
+	static const char *const text[] = {
+#define X(name, text) [DSI_STAT_##name] = text,
+		DSI_STAT_TABLE(X)
+#undef X
+	};
+	json_t *o = json_object();
+
+	for (u32 i = 0; i < DSI_STAT_COUNT; i++)
+		json_object_set_new(o, text[i], json_integer((json_int_t)k->stats[i]));
+	return o;
+}
+
+struct counters_call {
+	struct engine *g;
+	struct ipc_request *rq;
+};
+
+/* Without a kernel part, or when the monitor does not say: the rest is told all the same. */
+static void on_kernel_counters(void *ctx, int code, const char *text, const void *p, size_t n)
+{
+	struct counters_call *c = ctx;
+	struct engine *g = c->g;
+	const struct denial_seen *newest = denials_newest(g->denials, 0);
+	json_t *o = json_pack("{s:o, s:I, s:I, s:I, s:o}", "refused_messages", status_refusals(replica_refusals(g->replica)),
+			      "events_lost", (json_int_t)denials_lost(g->denials), "denials",
+			      (json_int_t)(newest ? newest->id : 0), "log_base",
+			      (json_int_t)log_base(replica_log(g->replica), NULL), "refused_on_service_socket",
+			      services_refused(g->services));
+	const struct pacemaker_counts *pc = pacemaker_counts(g->pacemaker);
+	struct monop_kernel k;
+
+	json_object_set_new(o, "pacemaker", json_pack("{s:I, s:I, s:I, s:I}", "fenced", (json_int_t)pc->fenced, "fencing failed",
+						      (json_int_t)pc->fence_failed, "attribute set", (json_int_t)pc->state_set,
+						      "attribute not set", (json_int_t)pc->state_failed));
+	if (!code && n == sizeof(k)) {
+		memcpy(&k, p, sizeof(k));
+		if (k.can_enforce)
+			json_object_set_new(o, "kernel", kernel_counters(&k));
+	}
+	ipc_answer(c->rq, 0, NULL, o);
+	free(c);
+}
+
 static void do_counters(void *ctx, struct ipc_request *rq, const json_t *args)
 {
-	struct engine *g = ctx;
+	struct counters_call *c = calloc(1, sizeof(*c));
 
-	ipc_answer(rq, 0, NULL, json_pack("{s:o, s:I, s:o}", "refused_messages", status_refusals(replica_refusals(g->replica)),
-					  "events_lost", (json_int_t)denials_lost(g->denials),
-					  "refused_on_service_socket", services_refused(g->services)));
+	if (!c) {
+		ipc_answer(rq, -DSI_ENOMEM, NULL, NULL);
+		return;
+	}
+	c->g = ctx;
+	c->rq = rq;
+	if (enforce_call(c->g->enforce, MONOP_KERNEL, NULL, 0, on_kernel_counters, c))
+		on_kernel_counters(c, -DSI_EAGAIN, "", NULL, 0);
 }
 
 /* --- statements ---------------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dsid/job.h"
 #include "gcs/channel_proxy.h"
 #include "lib/log.h"
 #include "lib/notify.h"
@@ -343,6 +344,7 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 	enrol_on_applied(g, e, r);
 	submit_on_applied(g, e, r);
 	ring_applied(g->ring, e, true);
+	pacemaker_applied(g->pacemaker, e, r);
 	engine_sync(g);
 	/* The active server gives a vote to who has caught up: what was said when the view opened may be old by now. */
 	if (state_learner(replica_state(g->replica), replica_nid(g->replica)))
@@ -385,6 +387,7 @@ static void on_suspended(void *ctx, u32 nid, const struct statement *st)
 	log_warning("node %s suspended by verdict", engine_node_name(g, nid));
 	if (n)
 		node_push(g, n, DSI_NCLASS_MEMBER, st->request, 1);
+	pacemaker_changed(g->pacemaker);
 }
 
 static void on_submit(struct engine *g, const struct body_submit *m)
@@ -455,6 +458,7 @@ static void on_role(void *ctx, bool active, u64 term, u32 active_nid)
 	struct engine *g = ctx;
 
 	log_info("term %llu, active server on %s", (unsigned long long)term, engine_node_name(g, active_nid));
+	pacemaker_role(g->pacemaker, active_nid);
 }
 
 static void on_view(void *ctx, const struct gcs_view *v)
@@ -467,6 +471,7 @@ static void on_view(void *ctx, const struct gcs_view *v)
 	report_send(g);
 	ring_view(g->ring);
 	discovery_view(g->discovery);
+	pacemaker_view(g->pacemaker);
 }
 
 static void on_joined(void *ctx)
@@ -549,6 +554,14 @@ static void on_ring_answer(void *ctx, const u8 *p, size_t n)
 	ring_answered(g->ring, p, n);
 }
 
+static void on_job_answer(void *ctx, u32 kind, const u8 *p, size_t n)
+{
+	struct engine *g = ctx;
+
+	if (kind == JOB_PACEMAKER)
+		pacemaker_answered(g->pacemaker, p, n);
+}
+
 static void on_drained(void *ctx)
 {
 	struct engine *g = ctx;
@@ -566,6 +579,7 @@ static void on_closed(void *ctx, const char *why)
 
 static const struct enforce_ops enforce_ops = {
 	.event = on_event, .kernel = on_kernel, .drained = on_drained, .closed = on_closed, .ring = on_ring_answer,
+	.job = on_job_answer,
 };
 
 /* --- life --------------------------------------------------------------------------------------------------- */
@@ -605,7 +619,8 @@ static int engine_open(struct engine *g, int monitor_fd, int keys_fd, int servic
 	g->ring = ring_side_new(g);
 	g->discovery = discovery_new(g);
 	g->services = g->enforce && g->discovery ? services_new(g, service_fd) : NULL;
-	if (!g->denials || !g->report_timer || !g->ring || !g->services)
+	g->pacemaker = pacemaker_new(g);
+	if (!g->denials || !g->report_timer || !g->ring || !g->services || !g->pacemaker)
 		return err_set(e, -DSI_ENOMEM, "engine");
 	code = control_open(g, e);
 	return code ? code : replica_start(g->replica, e);
@@ -637,6 +652,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 	access_free(g);
 	denials_free(g->denials);
 	ring_side_free(g->ring);
+	pacemaker_free(g->pacemaker);
 	replica_free(g->replica);
 	enforce_free(g->enforce);
 	loop_free(g->loop);

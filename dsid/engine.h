@@ -14,6 +14,7 @@
 #include "dsid/acs/install.h"
 #include "dsid/conf.h"
 #include "dsid/enforce.h"
+#include "dsid/pacemaker.h"
 #include "dsid/ring.h"
 #include "dsid/discovery.h"
 #include "dsid/services.h"
@@ -61,6 +62,7 @@ struct engine {
 	struct ring_side *ring;
 	struct services *services;
 	struct discovery *discovery;
+	struct pacemaker *pacemaker;
 };
 
 /* engine.c */

@@ -13,7 +13,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "dsid/ring_helper.h"
 #include "kernel/probe.h"
 #include "lib/ctl.h"
 #include "lib/log.h"
@@ -23,7 +22,7 @@
 #include "lib/svc.h"
 
 static const u64 MS = 1000000;
-enum { SWEEP_MS = 500, RETRY_MS = 5000, ENGINE_QUEUE = 4 << 20, EVENTS_PER_TURN = 256, HELPER_MS = 30000, SERVICE_BACKLOG = 128 };
+enum { SWEEP_MS = 500, RETRY_MS = 5000, ENGINE_QUEUE = 4 << 20, EVENTS_PER_TURN = 256, SERVICE_BACKLOG = 128 };
 
 /* --- kernel -------------------------------------------------------------------------------------------------- */
 
@@ -177,89 +176,6 @@ static void on_term(void *ctx)
 	loop_stop(m->loop, 0);
 }
 
-/* --- the ring helper: a process per job ------------------------------------------------------------------------ */
-
-static void helper_done(struct monitor *m, const u8 *p, size_t n)
-{
-	if (!m->helper)
-		return;
-	link_free(m->helper);
-	m->helper = NULL;
-	loop_timer_set(m->helper_timer, 0);
-	link_send(m->engine, true, UP_RING, 0, p, n, -1);
-	if (n)
-		explicit_bzero((void *)p, n); /* the link's own buffer: it may hold the ring's key */
-}
-
-static void on_helper_frame(void *ctx, u16 type, u32 id, const u8 *p, size_t n, int fd)
-{
-	if (fd >= 0)
-		close(fd);
-	helper_done(ctx, p, type == RING_FRAME_ANSWER ? n : 0);
-}
-
-static void on_helper_closed(void *ctx, const char *why)
-{
-	helper_done(ctx, NULL, 0);
-}
-
-static const struct link_ops helper_ops = { .frame = on_helper_frame, .closed = on_helper_closed };
-
-static void on_helper_child(void *ctx, int pid, int status)
-{
-	struct monitor *m = ctx;
-
-	m->helper_pid = 0;
-	if (status & 0x7f) /* by a signal; what it refused it said in its answer */
-		log_warning("ring helper ended with status %#x", status);
-}
-
-static void on_helper_late(void *ctx)
-{
-	struct monitor *m = ctx;
-
-	log_err("ring helper: no answer within %d s: ended", HELPER_MS / 1000);
-	if (m->helper_pid)
-		kill(m->helper_pid, SIGKILL);
-	helper_done(m, NULL, 0);
-}
-
-int monitor_ring(struct monitor *m, const u8 *p, size_t n, struct err *e)
-{
-	struct privsep_child c = { .role = "ring", .n_fds = 1 };
-	int pair[2], rc;
-
-	if (m->helper || m->helper_pid)
-		return err_set(e, -DSI_EAGAIN, "the ring helper is at work");
-	rc = privsep_pair(pair, e);
-	if (rc)
-		return rc;
-	c.fds[0] = pair[0];
-	rc = privsep_spawn("dsid", &c, &m->helper_pid, e);
-	close(pair[0]);
-	if (rc) {
-		m->helper_pid = 0;
-		close(pair[1]);
-		return rc;
-	}
-	if (!loop_child(m->loop, m->helper_pid, on_helper_child, m))
-		m->helper = link_new(m->loop, pair[1], LIM_LINK_FRAME * 2, &helper_ops, m);
-	else {
-		kill(m->helper_pid, SIGKILL);
-		m->helper_pid = 0;
-	}
-	if (!m->helper || link_send(m->helper, true, RING_FRAME_JOB, 1, p, n, -1)) {
-		if (m->helper)
-			link_free(m->helper);
-		else
-			close(pair[1]); /* it ends when it finds nobody there */
-		m->helper = NULL;
-		return err_set(e, -DSI_ENOMEM, "ring helper");
-	}
-	loop_timer_set(m->helper_timer, HELPER_MS * MS);
-	return 0;
-}
-
 static int spawn(struct monitor *m, const struct privsep_child *c, struct err *e)
 {
 	int pid, rc = privsep_spawn("dsid", c, &pid, e);
@@ -327,9 +243,9 @@ static int monitor_open(struct monitor *m, struct err *e)
 
 	loop_signal(m->loop, SIGTERM, on_term, m);
 	loop_signal(m->loop, SIGINT, on_term, m);
-	m->helper_timer = loop_timer_new(m->loop, on_helper_late, m);
+	m->jobs = job_side_new(m);
 	kernel_open(m);
-	rc = m->helper_timer ? start_children(m, e) : err_set(e, -DSI_ENOMEM, "monitor");
+	rc = m->jobs ? start_children(m, e) : err_set(e, -DSI_ENOMEM, "monitor");
 	if (!rc)
 		rc = kernel_watch(m, e);
 	if (!rc)
@@ -355,6 +271,7 @@ int monitor_run(const struct dsid_conf *conf)
 	ring_close(m->ring);
 	kern_close(m->kern); /* lets go of descriptors; what is pinned goes on enforcing */
 	link_free(m->engine);
+	job_side_free(m->jobs);
 	loop_free(m->loop);
 	free(m);
 	return status;

@@ -250,7 +250,7 @@ static int op_door(struct monitor *m, const u8 *p, size_t n, struct answer *a)
 static int op_ring(struct monitor *m, const u8 *p, size_t n, struct answer *a)
 {
 	struct err e = { 0 };
-	int rc = monitor_ring(m, p, n, &e);
+	int rc = job_start(m->jobs, JOB_RING, p, n, &e);
 
 	explicit_bzero((void *)p, n); /* the link's own buffer: a job may bring the ring's key */
 	return rc ? fail(a, rc, &e) : 0;
@@ -306,10 +306,19 @@ static int op_peer(struct monitor *m, const u8 *p, size_t n, struct answer *a)
 	return 0;
 }
 
+static int op_job(struct monitor *m, const u8 *p, size_t n, struct answer *a)
+{
+	struct err e = { 0 };
+	int rc = p[0] == JOB_RING ? err_set(&e, -DSI_EINVAL, "the ring's jobs have an operation of their own") :
+				    job_start(m->jobs, p[0], p + 1, n - 1, &e);
+
+	return rc ? fail(a, rc, &e) : 0;
+}
+
 /* What works without a kernel part. */
 static bool kernel_free(u16 op)
 {
-	return op == MONOP_KERNEL || op == MONOP_RING || op == MONOP_PEER;
+	return op == MONOP_KERNEL || op == MONOP_RING || op == MONOP_PEER || op == MONOP_JOB;
 }
 
 static const struct {
@@ -330,6 +339,7 @@ static const struct {
 #define DOOR_FN op_door
 #define RING_FN op_ring
 #define PEER_FN op_peer
+#define JOB_FN op_job
 #define X(name, number, min, max, phases) [MONOP_##name] = { #name, min, max, phases, name##_FN },
 	MONOP_TABLE(X)
 #undef X
