@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { REASON_NO_RULE = 2 }; /* DSI_REASON_NO_RULE of kernel/abi.h, which this folder may not include */
+
 static json_t *sid_name(const struct image *img, u32 sid)
 {
 	const char *name = img ? image_sid_name(img, sid) : NULL;
@@ -32,7 +34,8 @@ json_t *denial_record(const struct image *img, const struct denial_names *names,
 
 	key_of(d, &key);
 	image_perms_text(d->cls, d->perms, perms, sizeof(perms));
-	if (img && d->cls)
+	/* Of a service: whom no rule names may still need root, which no image says. */
+	if (img && d->cls && (d->cls != DSI_CLASS_SERVICE || d->reason == REASON_NO_RULE))
 		image_explain(img, names->node, &key, d->perms, why, sizeof(why));
 	if (d->snid)
 		snode = names->node_name(names->ctx, d->snid);
