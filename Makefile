@@ -11,12 +11,9 @@ CLANG   ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
 PREFIX  ?= /usr
 SYSCONFDIR ?= /etc
-# Where the dynamic loader looks on this distribution: Debian has a folder per architecture, Fedora lib64.
-LIBDIR ?= $(PREFIX)/$(firstword $(patsubst /usr/%,%,$(wildcard /usr/lib/$(shell uname -m)-linux-gnu /usr/lib64)) lib)
 DESTDIR ?=
 SEEDS   ?= 2000
 
-COMMA := ,
 VERSION := 0.1.0
 B := build$(if $(SAN),/san)
 Q := $(if $(V),,@)
@@ -40,7 +37,6 @@ ARCHIVES := $(foreach f,$(FOLDERS),$(if $(SRC_$(f)),$(B)/lib/lib$(f).a))
 LINK_ARCHIVES = -Wl,--start-group $(ARCHIVES) -Wl,--end-group
 PROGRAMS := $(if $(wildcard dsid/main.c),$(B)/bin/dsid) $(if $(wildcard ss-ha/main.c),$(B)/bin/dsi-ss) \
 	$(if $(wildcard cli/main.c),$(B)/bin/dsi-admin)
-USER_PROGRAMS := $(if $(wildcard cli/dsi-run.c),$(B)/bin/dsi-run)
 TEST_LIB := $(wildcard tests/lib/*.c)
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*_test.c tests/golden/*_test.c tests/sim/*_test.c \
 	tests/sec/*_test.c))
@@ -49,14 +45,8 @@ REPLAYS := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(FUZZERS))
 HELPERS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/vm/*.c tests/netns/*.c))
 SKEL := $(if $(wildcard kernel/dsi.bpf.c),build/kernel/dsi.skel.h)
 
-# The library for other programs, and what of ours goes into it. SOVER rises when a program built before would break.
-SOVER := 0
-LIBDSI := $(B)/lib/libdsi.so.$(SOVER)
-LIBDSI_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard libdsi/*.c) lib/svc.c lib/buf.c)
-EXAMPLES := $(B)/bin/dsi-example-provider $(B)/bin/dsi-example-client
-
 .PHONY: all help tests
-all: $(PROGRAMS) $(USER_PROGRAMS) $(ARCHIVES) $(LIBDSI) $(EXAMPLES)
+all: $(PROGRAMS) $(ARCHIVES)
 tests: $(TESTS) $(REPLAYS) $(HELPERS)
 
 help:
@@ -99,23 +89,6 @@ $(PROGRAMS):
 	$(SAY) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(DSI_CFLAGS) -pie $< $(LINK_ARCHIVES) $(LDLIBS) -Wl,-z,relro,-z,now -o $@
-
-$(LIBDSI): $(LIBDSI_OBJ) libdsi/libdsi.map
-	$(SAY) LD $@
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(DSI_CFLAGS) -shared -Wl,-soname,libdsi.so.$(SOVER),--version-script=libdsi/libdsi.map,$(if $(SAN),,-z$(COMMA)defs$(COMMA))-z,relro,-z,now \
-		$(LIBDSI_OBJ) -o $@
-	@ln -sf libdsi.so.$(SOVER) $(B)/lib/libdsi.so
-# As a stranger builds them: the public header alone, the shared library alone.
-$(EXAMPLES): $(B)/bin/dsi-example-%: doc/example-%.c libdsi/dsi.h $(LIBDSI)
-	$(SAY) LD $@
-	@mkdir -p $(@D)
-	$(Q)$(CC) -Ilibdsi $(CFLAGS) -D_GNU_SOURCE $(DSI_CFLAGS) $< -L$(B)/lib -ldsi -o $@
-# For everybody, and executed twice for each command: no library but libc.
-$(B)/bin/dsi-run: $(B)/cli/dsi-run.o $(B)/lib/libpolicies.a $(B)/lib/liblib.a
-	$(SAY) LD $@
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(DSI_CFLAGS) -pie $^ -Wl,-z,relro,-z,now -Wl,--gc-sections -o $@
 
 TEST_OBJ := $(patsubst %.c,$(B)/%.o,$(TEST_LIB))
 $(B)/tests/%: $(B)/tests/%.o $(TEST_OBJ) $(ARCHIVES)
@@ -160,7 +133,7 @@ TIME ?= 60
 fuzz:
 	@mkdir -p build/fuzz tests/fuzz/corpus/$(TARGET)
 	$(Q)$(CLANG) $(CPPFLAGS) -O1 -g -std=gnu17 -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_$(TARGET).c \
-		$(foreach f,lib gcs policies,$(SRC_$(f))) dsid/pacemaker_job.c $(LDLIBS) -o build/fuzz/$(TARGET)
+		$(foreach f,lib gcs policies,$(SRC_$(f))) $(LDLIBS) -o build/fuzz/$(TARGET)
 	$(Q)build/fuzz/$(TARGET) -max_total_time=$(TIME) tests/fuzz/corpus/$(TARGET)
 bench-%: all
 	$(Q)bench/$*.sh
@@ -171,20 +144,11 @@ INSTALL := install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(DESTDIR)$(PREFIX)/share/dsi/policies \
-		$(DESTDIR)$(PREFIX)/libexec/dsi/phase $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(SYSCONFDIR)/corosync/uidgid.d $(DESTDIR)$(PREFIX)/share/man/man5 \
 		$(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/man/man8 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	[ -d $(DESTDIR)$(SYSCONFDIR)/dsi ] || $(INSTALL) -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/dsi # never touched again: it is guarded
 	for p in $(PROGRAMS); do $(INSTALL) -m 0755 $$p $(DESTDIR)$(PREFIX)/sbin/; done
-	$(INSTALL) -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/libexec/dsi $(DESTDIR)$(PREFIX)/share/dsi/examples
-	$(INSTALL) -m 0755 $(LIBDSI) $(DESTDIR)$(LIBDIR)/
-	ln -sf libdsi.so.$(SOVER) $(DESTDIR)$(LIBDIR)/libdsi.so
-	$(INSTALL) -m 0644 libdsi/dsi.h $(DESTDIR)$(PREFIX)/include/
-	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' libdsi/dsi.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/dsi.pc
-	for p in $(EXAMPLES); do $(INSTALL) -m 0755 $$p $(DESTDIR)$(PREFIX)/libexec/dsi/; done
-	for f in doc/example-*.c; do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/dsi/examples/; done
-	for p in $(USER_PROGRAMS); do $(INSTALL) -m 0755 $$p $(DESTDIR)$(PREFIX)/bin/; done
 	if [ -f lab/dsi-lab ]; then $(INSTALL) -d $(DESTDIR)$(PREFIX)/share/dsi/lab && cp -a lab/. $(DESTDIR)$(PREFIX)/share/dsi/lab/ && \
 		ln -sf ../share/dsi/lab/dsi-lab $(DESTDIR)$(PREFIX)/sbin/dsi-lab; fi
 	for f in $(wildcard init/*.service); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/lib/systemd/system/; done
@@ -193,25 +157,19 @@ install: all
 	if [ -f init/corosync-uidgid.dsi ]; then $(INSTALL) -m 0644 init/corosync-uidgid.dsi $(DESTDIR)$(SYSCONFDIR)/corosync/uidgid.d/dsi; fi
 	for d in base examples; do [ ! -d policies/$$d ] || cp -r policies/$$d $(DESTDIR)$(PREFIX)/share/dsi/policies/; done
 	[ ! -f policies/must-allow.list ] || $(INSTALL) -m 0644 policies/must-allow.list $(DESTDIR)$(PREFIX)/share/dsi/policies/
-	for f in $(wildcard man/*.[1578]); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/; done
-	for f in $(wildcard cli/*.bash lab/*.bash); do \
-		$(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$(basename $$f .bash); done
+	for f in $(wildcard man/*.[578]); do $(INSTALL) -m 0644 $$f $(DESTDIR)$(PREFIX)/share/man/man$${f##*.}/; done
+	[ ! -f cli/dsi-admin.bash ] || $(INSTALL) -m 0644 cli/dsi-admin.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dsi-admin
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,dsid dsi-ss dsi-admin dsi-lab) \
-		$(DESTDIR)$(PREFIX)/bin/dsi-run \
 		$(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(notdir $(wildcard init/*.service)))
-	rm -rf $(DESTDIR)$(PREFIX)/share/dsi $(DESTDIR)$(PREFIX)/libexec/dsi
-	rm -f $(DESTDIR)$(LIBDIR)/libdsi.so $(DESTDIR)$(LIBDIR)/libdsi.so.$(SOVER) $(DESTDIR)$(LIBDIR)/pkgconfig/dsi.pc \
-		$(DESTDIR)$(PREFIX)/include/dsi.h
+	rm -rf $(DESTDIR)$(PREFIX)/share/dsi
 stage: all
 	$(Q)rm -rf build/stage.new && $(MAKE) --no-print-directory -s install DESTDIR=$(CURDIR)/build/stage.new
 	$(Q)mkdir -p build/stage && cp -a --remove-destination build/stage.new/. build/stage/ && rm -rf build/stage.new
 dist:
 	$(Q)mkdir -p build && git archive --prefix=dsi-$(VERSION)/ -o build/dsi-$(VERSION).tar.gz HEAD
-# Packages of HEAD. On Debian, whose rpm knows none of what is installed, what the spec asks for is not looked up.
-RPM_TOP ?= $(CURDIR)/build/rpm
 rpm: dist
-	$(Q)rpmbuild -ta $(if $(wildcard /etc/debian_version),--nodeps) --define '_topdir $(RPM_TOP)' $(RPM_FLAGS) build/dsi-$(VERSION).tar.gz
+	$(Q)rpmbuild -ta --nodeps --define '_topdir $(CURDIR)/build/rpm' build/dsi-$(VERSION).tar.gz
 clean:
 	rm -rf build
 

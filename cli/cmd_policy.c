@@ -53,10 +53,10 @@ static json_t *summary(const struct source *s)
 	char digest[65];
 
 	source_digest(s, digest);
-	return json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:i, s:b, s:o}", "name", s->image.name, "digest", digest, "size",
+	return json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:b, s:o}", "name", s->image.name, "digest", digest, "size",
 			 (json_int_t)s->bytes.len, "rules", (int)image_count(&s->image, IMAGE_RULES), "contexts",
-			 (int)image_count(&s->image, IMAGE_CONTEXTS), "phases", (int)image_count(&s->image, IMAGE_PHASES), "types",
-			 (int)image_count(&s->image, IMAGE_TYPES), "warnings", (int)s->diags.warnings, "permissive",
+			 (int)image_count(&s->image, IMAGE_CONTEXTS), "types", (int)image_count(&s->image, IMAGE_TYPES),
+			 "warnings", (int)s->diags.warnings, "permissive",
 			 (s->image.flags & DSI_POLICY_PERMISSIVE) != 0, "diagnostics", source_diags(s));
 }
 
@@ -68,9 +68,6 @@ void render_policy_summary(FILE *f, const json_t *doc)
 		doc_bool(doc, "permissive") ? " (PERMISSIVE)" : "", doc_int(doc, "rules"), doc_int(doc, "contexts"),
 		doc_int(doc, "types"), doc_int(doc, "size"), doc_int(doc, "warnings"),
 		doc_int(doc, "warnings") == 1 ? "" : "s");
-	if (doc_int(doc, "phases"))
-		fprintf(f, "%lld context%s of a phase other than execution\n", doc_int(doc, "phases"),
-			doc_int(doc, "phases") == 1 ? "" : "s");
 	fprintf(f, "digest %s\n", doc_str(doc, "digest"));
 	if (*doc_str(doc, "must_allow")) {
 		fprintf(f, "must-allow list: ");

@@ -336,7 +336,6 @@ void render_history(FILE *f, const json_t *doc)
 		{ "VERSION", "version", RENDER_RIGHT }, { "CURRENT", "current", RENDER_PLAIN },
 		{ "TIME", "wall_ms", RENDER_TIME },     { "AUTHOR", "author", RENDER_PLAIN },
 		{ "NAME", "name", RENDER_PLAIN },       { "DIGEST", "digest", RENDER_SHORT },
-		{ "SIZE", "size", RENDER_RIGHT },       { "FETCHED", "fetched", RENDER_OR_DASH },
 		{ "INDEX", "index", RENDER_RIGHT },     { "COMMENT", "comment", RENDER_PLAIN },
 	};
 

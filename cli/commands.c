@@ -90,11 +90,6 @@ OPTIONS(policy_explain_options) = {
 	{ "socket", "FAMILY,TYPE", "of class socket" },
 	END,
 };
-OPTIONS(infer_options) = {
-	{ "out", "FILE", "write the draft there instead of printing it" },
-	{ "enforcing", NULL, "in mode enforcing (default permissive: record, let through)" },
-	END,
-};
 OPTIONS(diff_options) = { { "max", "N", "lines to show (default all)" }, END };
 OPTIONS(push_options) = {
 	{ "confirm-within", "TIME", "go back by itself unless confirmed in time" },
@@ -121,7 +116,6 @@ OPTIONS(denials_options) = {
 	END,
 };
 OPTIONS(explain_options) = { { "local", NULL, "of this node's dsid, not of the server" }, END };
-OPTIONS(service_list_options) = { { "cluster", NULL, "of every node, as each last told" }, END };
 OPTIONS(reform_options) = {
 	{ "root-key", "FILE", "the root key (required)" },
 	{ "voters", "NODE[,NODE]", "voters of the new generation (required)" },
@@ -156,7 +150,6 @@ const struct cli_command cli_commands[] = {
 	{ "policy compile", cmd_policy_compile, "FILE|DIR...", 1, -1, "compile to an image", NEEDS(NOTHING), compile_options },
 	{ "policy diff", cmd_policy_diff, "OLD NEW", 2, 2, "what changes between two policies", NEEDS(NOTHING), diff_options },
 	{ "policy explain", cmd_policy_explain, "SUBJECT TARGET CLASS PERMS", 4, 4, "would it be allowed, and by which rule", NEEDS(NOTHING), policy_explain_options },
-	{ "policy infer", cmd_policy_infer, "PACKAGE...", 1, -1, "draft a policy from what packages and units say", NEEDS(NOTHING), infer_options },
 	{ "policy push", cmd_policy_push, "FILE|DIR...|IMAGE", 1, -1, "put a policy in force everywhere", NEEDS(OPERATOR), push_options },
 	{ "policy confirm", cmd_policy_confirm, "[VERSION]", 0, 1, "keep a policy pushed with --confirm-within", NEEDS(OPERATOR), confirm_options },
 	{ "policy rollback", cmd_policy_rollback, "VERSION", 1, 1, "put an old policy in force, as a new version", NEEDS(OPERATOR), push_options },
@@ -166,12 +159,6 @@ const struct cli_command cli_commands[] = {
 	{ "explain", cmd_explain, "ID", 1, 1, "one denial: rule, version, why", NEEDS(DSID), explain_options },
 	{ "log", cmd_log, "", 0, 0, "entries of the replicated log", NEEDS(DSID), log_options },
 	{ "counters", cmd_counters, "", 0, 0, "counted refusals and events of the daemon", NEEDS(DSID), ask_options },
-	{ "service list", cmd_service_list, "", 0, 0, "the services of this node and who provides them", NEEDS(DSID), service_list_options },
-	{ "service show", cmd_service_show, "NAME", 1, 1, "one of them", NEEDS(DSID), NULL },
-	{ "service restart", cmd_service_restart, "NAME", 1, 1, "end it and start it again; also what was stopped", NEEDS(ROOT), NULL },
-	{ "service replace", cmd_service_replace, "NAME", 1, 1, "a second instance takes over from the first", NEEDS(ROOT), NULL },
-	{ "service stop", cmd_service_stop, "NAME", 1, 1, "it answers what it has, and ends", NEEDS(ROOT), NULL },
-	{ "metrics", cmd_metrics, "", 0, 0, "the same and the status as OpenMetrics text, for monitoring", NEEDS(DSID), NULL },
 	{ "operator new", cmd_operator_new, "NAME", 1, 1, "make an operator key", NEEDS(NOTHING), operator_new_options },
 	{ "operator show", cmd_operator_show, "FILE", 1, 1, "public half of a key file", NEEDS(NOTHING), NULL },
 	{ "cluster reform", cmd_cluster_reform, "", 0, 0, "new generation after a majority was lost", NEEDS(ROOT), reform_options },

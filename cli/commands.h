@@ -15,12 +15,6 @@ int cmd_status(struct cli *c, struct err *e);
 int cmd_wait(struct cli *c, struct err *e);
 int cmd_log(struct cli *c, struct err *e);
 int cmd_counters(struct cli *c, struct err *e);
-int cmd_service_list(struct cli *c, struct err *e);
-int cmd_service_show(struct cli *c, struct err *e);
-int cmd_service_restart(struct cli *c, struct err *e);
-int cmd_service_replace(struct cli *c, struct err *e);
-int cmd_service_stop(struct cli *c, struct err *e);
-int cmd_metrics(struct cli *c, struct err *e);
 int cmd_node_list(struct cli *c, struct err *e);
 
 int cmd_revoke_node(struct cli *c, struct err *e);
@@ -36,7 +30,6 @@ int cmd_policy_check(struct cli *c, struct err *e);
 int cmd_policy_compile(struct cli *c, struct err *e);
 int cmd_policy_diff(struct cli *c, struct err *e);
 int cmd_policy_explain(struct cli *c, struct err *e);
-int cmd_policy_infer(struct cli *c, struct err *e);
 int cmd_policy_push(struct cli *c, struct err *e);
 int cmd_policy_show(struct cli *c, struct err *e);
 int cmd_policy_history(struct cli *c, struct err *e);
@@ -52,7 +45,7 @@ int cmd_backup(struct cli *c, struct err *e);
 int cmd_restore(struct cli *c, struct err *e);
 int cmd_completion(struct cli *c, struct err *e);
 
-cli_text_fn render_status, render_nodes, render_log, render_counters, render_metrics, render_denials, render_explain, render_verdict,
+cli_text_fn render_status, render_nodes, render_log, render_counters, render_denials, render_explain, render_verdict,
 	render_waited, render_pushed, render_history, render_key, render_policy_summary;
 bool status_well(const json_t *doc);
 /* A condition of wait, "PATH=VALUE" or "PATH!=VALUE": is it one, and does a status document meet it? What is not

@@ -60,9 +60,6 @@ void cli_completion_bash(FILE *f)
 		   "_dsi_admin()\n{\n"
 		   "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' options=''\n"
 		   "\tCOMPREPLY=()\n"
-		   "\t# bash takes --option=value for three words\n"
-		   "\t[ \"$prev\" != '=' ] || prev=${COMP_WORDS[COMP_CWORD-2]}\n"
-		   "\t[ \"$cur\" != '=' ] || cur=''\n"
 		   "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\twords=\"");
 	first_words(f);
 	fprintf(f, "\"\n\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n\t\treturn\n\tfi\n"
@@ -70,15 +67,13 @@ void cli_completion_bash(FILE *f)
 		   "\t\tmapfile -t COMPREPLY < <(compgen -W \"text json\" -- \"$cur\")\n\t\treturn\n\tfi\n"
 		   "\tif [ \"$COMP_CWORD\" -eq 2 ]; then\n\t\tcase \"${COMP_WORDS[1]}\" in\n");
 	second_words(f);
-	fprintf(f, "\t\tesac\n"
-		   "\t\tif [ -n \"$words\" ]; then\n\t\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-		   "\t\t\treturn\n\t\tfi\n\tfi\n\toptions=\"");
+	fprintf(f, "\t\tesac\n\tfi\n\toptions=\"");
 	options(f, cli_common_options);
 	fprintf(f, "\"\n\tcase \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n");
 	option_cases(f);
 	fprintf(f, "\tesac\n"
 		   "\tcase \"$cur\" in\n"
 		   "\t-*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\") ;;\n"
-		   "\t*) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;\n"
+		   "\t*) mapfile -t COMPREPLY < <(compgen -W \"$words\" -f -- \"$cur\") ;;\n"
 		   "\tesac\n}\ncomplete -o filenames -F _dsi_admin dsi-admin\n");
 }

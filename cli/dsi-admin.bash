@@ -3,11 +3,8 @@ _dsi_admin()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words='' options=''
 	COMPREPLY=()
-	# bash takes --option=value for three words
-	[ "$prev" != '=' ] || prev=${COMP_WORDS[COMP_CWORD-2]}
-	[ "$cur" != '=' ] || cur=''
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="init join-token enroll status wait node revoke-node readmit-node withdraw isolate depose failover policy denials explain log counters service metrics operator cluster backup restore completion"
+		words="init join-token enroll status wait node revoke-node readmit-node withdraw isolate depose failover policy denials explain log counters operator cluster backup restore completion"
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 		return
 	fi
@@ -18,15 +15,10 @@ _dsi_admin()
 	if [ "$COMP_CWORD" -eq 2 ]; then
 		case "${COMP_WORDS[1]}" in
 	node) words="list promote demote remove" ;;
-	policy) words="check compile diff explain infer push confirm rollback show history" ;;
-	service) words="list show restart replace stop" ;;
+	policy) words="check compile diff explain push confirm rollback show history" ;;
 	operator) words="new show" ;;
 	cluster) words="reform" ;;
 		esac
-		if [ -n "$words" ]; then
-			mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
-			return
-		fi
 	fi
 	options=" --output-as --root --quiet --help"
 	case "${COMP_WORDS[1]} ${COMP_WORDS[2]}" in
@@ -47,7 +39,6 @@ _dsi_admin()
 	"policy compile") options+=" --out --base" ;;
 	"policy diff") options+=" --max" ;;
 	"policy explain") options+=" --policy --node --peer --port --socket" ;;
-	"policy infer") options+=" --out --enforcing" ;;
 	"policy push") options+=" --confirm-within --comment --dry-run --must-allow --operator --passphrase-fd --timeout" ;;
 	"policy confirm") options+=" --operator --passphrase-fd --timeout" ;;
 	"policy rollback") options+=" --confirm-within --comment --dry-run --must-allow --operator --passphrase-fd --timeout" ;;
@@ -56,14 +47,13 @@ _dsi_admin()
 	"explain "*) options+=" --local" ;;
 	"log "*) options+=" --from --max" ;;
 	"counters "*) options+=" --server" ;;
-	"service list") options+=" --cluster" ;;
 	"operator new") options+=" --out --as-root-key --no-passphrase --passphrase-fd" ;;
 	"cluster reform") options+=" --root-key --voters --servers --from --force --passphrase-fd --timeout" ;;
 	"backup "*) options+=" --out" ;;
 	esac
 	case "$cur" in
 	-*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur") ;;
-	*) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	*) mapfile -t COMPREPLY < <(compgen -W "$words" -f -- "$cur") ;;
 	esac
 }
 complete -o filenames -F _dsi_admin dsi-admin

@@ -33,7 +33,6 @@ static const struct conf_key dsid_keys[] = {
 	{ "", "corosync-conf", CONF_STR, AT(corosync_conf), .value = RING_CONF_PATH,
 	  .help = "Corosync's configuration: its node list follows the log. The key below changes with it." },
 	{ "", "corosync-key", CONF_STR, AT(corosync_key), .value = RING_KEY_PATH, .help = "Corosync's key file." },
-	{ "", "service", CONF_LIST, AT(services), .help = "A service that programs may provide here; may be repeated. None: any that the policy allows." },
 	{ "", "event-rate", CONF_U32, AT(enforce_rate), .min = 1, .max = 100000, .value = "64",
 	  .help = "Refusals a second that the kernel reports for one subject." },
 	{ "", "log-level", CONF_ENUM, AT(log_level), .choices = level_names, .value = "info", .help = "Least important line logged." },

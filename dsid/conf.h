@@ -29,7 +29,6 @@ struct dsid_conf {
 	u32 log_level;
 	u32 enforce_rate;       /* events per second and subject */
 	u32 backend;            /* enum conf_backend */
-	char services[LIM_SERVICES * LIM_NAME]; /* names that may be announced here, a line each; empty: any */
 	char corosync_conf[LIM_PATH], corosync_key[LIM_PATH];
 	/* not in files */
 	char log_dir[LIM_PATH], cluster_file[LIM_PATH], key_file[LIM_PATH];

@@ -64,10 +64,7 @@ static void do_history(void *ctx, struct ipc_request *rq, const json_t *args)
 {
 	struct engine *g = ctx;
 
-	const struct replica_fetched *f;
-	u32 n = replica_fetched(g->replica, &f);
-
-	ipc_answer(rq, 0, NULL, status_history(replica_state(g->replica), f, n));
+	ipc_answer(rq, 0, NULL, status_history(replica_state(g->replica)));
 }
 
 static u64 number(const json_t *args, const char *key, u64 other)
@@ -85,63 +82,12 @@ static void do_log(void *ctx, struct ipc_request *rq, const json_t *args)
 					   (u32)MIN(number(args, "max", ROWS), (u64)ROWS_MAX)));
 }
 
-static json_t *kernel_counters(const struct monop_kernel *k)
-{
-	static const char *const text[] = {
-#define X(name, text) [DSI_STAT_##name] = text,
-		DSI_STAT_TABLE(X)
-#undef X
-	};
-	json_t *o = json_object();
-
-	for (u32 i = 0; i < DSI_STAT_COUNT; i++)
-		json_object_set_new(o, text[i], json_integer((json_int_t)k->stats[i]));
-	return o;
-}
-
-struct counters_call {
-	struct engine *g;
-	struct ipc_request *rq;
-};
-
-/* Without a kernel part, or when the monitor does not say: the rest is told all the same. */
-static void on_kernel_counters(void *ctx, int code, const char *text, const void *p, size_t n)
-{
-	struct counters_call *c = ctx;
-	struct engine *g = c->g;
-	const struct denial_seen *newest = denials_newest(g->denials, 0);
-	json_t *o = json_pack("{s:o, s:I, s:I, s:I, s:o}", "refused_messages", status_refusals(replica_refusals(g->replica)),
-			      "events_lost", (json_int_t)denials_lost(g->denials), "denials",
-			      (json_int_t)(newest ? newest->id : 0), "log_base",
-			      (json_int_t)log_base(replica_log(g->replica), NULL), "refused_on_service_socket",
-			      services_refused(g->services));
-	const struct pacemaker_counts *pc = pacemaker_counts(g->pacemaker);
-	struct monop_kernel k;
-
-	json_object_set_new(o, "pacemaker", json_pack("{s:I, s:I, s:I, s:I}", "fenced", (json_int_t)pc->fenced, "fencing failed",
-						      (json_int_t)pc->fence_failed, "attribute set", (json_int_t)pc->state_set,
-						      "attribute not set", (json_int_t)pc->state_failed));
-	if (!code && n == sizeof(k)) {
-		memcpy(&k, p, sizeof(k));
-		if (k.can_enforce)
-			json_object_set_new(o, "kernel", kernel_counters(&k));
-	}
-	ipc_answer(c->rq, 0, NULL, o);
-	free(c);
-}
-
 static void do_counters(void *ctx, struct ipc_request *rq, const json_t *args)
 {
-	struct counters_call *c = calloc(1, sizeof(*c));
+	struct engine *g = ctx;
 
-	if (!c) {
-		ipc_answer(rq, -DSI_ENOMEM, NULL, NULL);
-		return;
-	}
-	c->g = ctx;
-	c->rq = rq;
-	if (enforce_call(c->g->enforce, MONOP_KERNEL, NULL, 0, on_kernel_counters, c))
-		on_kernel_counters(c, -DSI_EAGAIN, "", NULL, 0);
+	ipc_answer(rq, 0, NULL, json_pack("{s:o, s:I}", "refused_messages", status_refusals(replica_refusals(g->replica)),
+					  "events_lost", (json_int_t)denials_lost(g->denials)));
 }
 
 /* --- statements ---------------------------------------------------------------------------------------------- */
@@ -302,6 +248,15 @@ static const char *name_of(void *ctx, u32 nid)
 	return engine_node_name(ctx, nid);
 }
 
+static bool image_now(struct engine *g, struct image *img, u8 **ret)
+{
+	size_t n;
+
+	*ret = NULL;
+	return !blob_get(replica_log(g->replica), replica_state(g->replica)->policy.digest, ret, &n, NULL) &&
+	       !image_open(img, *ret, n, NULL);
+}
+
 static bool wanted(const json_t *o, const char *key, const char *value)
 {
 	return !value || !*value || !strcmp(value, json_string_value(json_object_get(o, key)));
@@ -317,7 +272,7 @@ static void do_denials(void *ctx, struct ipc_request *rq, const json_t *args)
 	json_t *rows = json_array();
 	struct image img;
 	u8 *bytes;
-	bool named = engine_image(g, &img, &bytes);
+	bool named = image_now(g, &img, &bytes);
 
 	for (u32 i = 0; json_array_size(rows) < max; i++) {
 		const struct denial_seen *s = denials_newest(g->denials, i);
@@ -352,7 +307,7 @@ static void do_explain(void *ctx, struct ipc_request *rq, const json_t *args)
 		ipc_answer(rq, -DSI_ENOENT, "no refusal of that number is remembered here", NULL);
 		return;
 	}
-	named = engine_image(g, &img, &bytes);
+	named = image_now(g, &img, &bytes);
 	names.node = engine_node_name(g, s->nid);
 	o = denial_record(named ? &img : NULL, &names, s->nid, s->id, &s->d);
 	ipc_answer(rq, 0, NULL, json_pack("{s:o, s:O, s:I}", "denial", o, "why", json_object_get(o, "rule"), "version",
@@ -376,53 +331,10 @@ static void do_isolate(void *ctx, struct ipc_request *rq, const json_t *args)
 	ipc_answer(rq, 0, NULL, NULL);
 }
 
-/* --- services --------------------------------------------------------------------------------------------------- */
-
-static void do_service_list(void *ctx, struct ipc_request *rq, const json_t *args)
-{
-	struct engine *g = ctx;
-
-	ipc_answer(rq, 0, NULL, json_pack("{s:o, s:i}", "services", services_rows(g->services), "connections",
-					  (int)services_connections(g->services)));
-}
-
-static void do_service_cluster(void *ctx, struct ipc_request *rq, const json_t *args)
-{
-	struct engine *g = ctx;
-
-	ipc_answer(rq, 0, NULL, json_pack("{s:o}", "services", discovery_rows(g->discovery)));
-}
-
-static void service_do(struct engine *g, struct ipc_request *rq, const json_t *args, enum services_do what)
-{
-	const char *name = json_string_value(json_object_get(args, "name")), *text = "";
-	int rc = name ? services_do(g->services, what, name, &text) : -DSI_EINVAL;
-
-	ipc_answer(rq, rc, rc ? text : NULL, rc ? NULL : json_pack("{s:s}", "text", text));
-}
-
-static void do_service_restart(void *ctx, struct ipc_request *rq, const json_t *args)
-{
-	service_do(ctx, rq, args, SERVICES_RESTART);
-}
-
-static void do_service_replace(void *ctx, struct ipc_request *rq, const json_t *args)
-{
-	service_do(ctx, rq, args, SERVICES_REPLACE);
-}
-
-static void do_service_stop(void *ctx, struct ipc_request *rq, const json_t *args)
-{
-	service_do(ctx, rq, args, SERVICES_STOP);
-}
-
 static ipc_handler *const handlers[CTL_COUNT] = {
 	[CTL_STATUS] = do_status,     [CTL_NODES] = do_nodes,       [CTL_CLUSTER] = do_cluster, [CTL_SUBMIT] = do_submit,
 	[CTL_BLOB_PUT] = do_blob_put, [CTL_BLOB_GET] = do_blob_get, [CTL_HISTORY] = do_history, [CTL_DENIALS] = do_denials,
 	[CTL_EXPLAIN] = do_explain,   [CTL_LOG] = do_log,           [CTL_COUNTERS] = do_counters, [CTL_ISOLATE] = do_isolate,
-	[CTL_SERVICE_LIST] = do_service_list, [CTL_SERVICE_CLUSTER] = do_service_cluster,
-	[CTL_SERVICE_RESTART] = do_service_restart,
-	[CTL_SERVICE_REPLACE] = do_service_replace, [CTL_SERVICE_STOP] = do_service_stop,
 };
 
 int control_open(struct engine *g, struct err *e)

@@ -67,10 +67,6 @@ static void on_frame(void *ctx, u16 type, u32 id, const u8 *p, size_t n, int fd)
 	case UP_RING:
 		x->ops->ring(x->ctx, p, n);
 		break;
-	case UP_JOB:
-		if (n)
-			x->ops->job(x->ctx, p[0], p + 1, n - 1);
-		break;
 	default:
 		x->ops->closed(x->ctx, "unknown frame from the monitor");
 	}

@@ -15,7 +15,6 @@ struct enforce_ops {
 	void (*event)(void *ctx, const struct dsi_event *ev);
 	void (*kernel)(void *ctx, const struct monop_kernel *k); /* at start, before anything else */
 	void (*ring)(void *ctx, const u8 *p, size_t n);          /* the ring helper's answer; n 0: it gave none */
-	void (*job)(void *ctx, u32 kind, const u8 *p, size_t n); /* the same of another helper, enum job_kind */
 	void (*drained)(void *ctx);                              /* the queue takes more after -DSI_EAGAIN */
 	void (*closed)(void *ctx, const char *why);              /* the monitor is gone: exit */
 };

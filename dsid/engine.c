@@ -12,11 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dsid/job.h"
 #include "gcs/channel_proxy.h"
 #include "lib/log.h"
 #include "lib/notify.h"
-#include "policies/compiler/delta.h"
 #include "policies/image.h"
 
 enum { MACKEY = 16 };
@@ -193,15 +191,6 @@ static bool image_in_force(struct engine *g, struct image *img, u8 **ret_bytes)
 	       !image_open(img, *ret_bytes, len, NULL);
 }
 
-bool engine_image(const struct engine *g, struct image *img, u8 **ret_bytes)
-{
-	size_t n;
-
-	*ret_bytes = NULL;
-	return !blob_get(replica_log(g->replica), replica_state(g->replica)->policy.digest, ret_bytes, &n, NULL) &&
-	       !image_open(img, *ret_bytes, n, NULL);
-}
-
 static void nodes_push(struct engine *g)
 {
 	const struct state *s = replica_state(g->replica);
@@ -225,7 +214,7 @@ static void nodes_push(struct engine *g)
 
 /* --- policy ------------------------------------------------------------------------------------------------ */
 
-void engine_installed(void *ctx, int code, u64 version, const struct monop_committed *done, const char *text)
+static void on_installed(void *ctx, int code, u64 version, const struct monop_committed *done, const char *text)
 {
 	struct engine *g = ctx;
 
@@ -257,12 +246,11 @@ static bool policy_asked(const struct engine *g)
 static void policy_push(struct engine *g)
 {
 	const struct state *s = replica_state(g->replica);
-	struct install *install = access_install(g);
 	struct err e = { 0 };
 	u8 *image;
 	size_t len;
 
-	if (!s->policy.version || policy_asked(g) || !g->kernel.can_enforce || !install)
+	if (!s->policy.version || policy_asked(g) || !g->kernel.can_enforce || install_busy(g->install))
 		return;
 	if (!g->policy_enforced && g->kernel.policy_version == s->policy.version &&
 	    !memcmp(g->kernel.digest, s->policy.digest, CRYPTO_HASH)) {
@@ -281,7 +269,7 @@ static void policy_push(struct engine *g)
 	}
 	g->policy_asked = s->policy.version;
 	memcpy(g->asked_digest, s->policy.digest, sizeof(g->asked_digest));
-	install_policy(install, s->policy.version, s->policy.digest, image, len, s);
+	install_policy(g->install, s->policy.version, s->policy.digest, image, len, s);
 }
 
 static void on_blob(void *ctx, int code)
@@ -296,7 +284,6 @@ static void sync_now(void *ctx)
 	const struct state *s = replica_state(g->replica);
 
 	g->sync_soon = false;
-	access_reap(g);
 	if (!g->joined || !g->have_kernel)
 		return;
 	if (g->nodes_dirty) {
@@ -344,7 +331,6 @@ static void on_applied(void *ctx, const struct entry *e, const struct state_resu
 	enrol_on_applied(g, e, r);
 	submit_on_applied(g, e, r);
 	ring_applied(g->ring, e, true);
-	pacemaker_applied(g->pacemaker, e, r);
 	engine_sync(g);
 	/* The active server gives a vote to who has caught up: what was said when the view opened may be old by now. */
 	if (state_learner(replica_state(g->replica), replica_nid(g->replica)))
@@ -387,7 +373,6 @@ static void on_suspended(void *ctx, u32 nid, const struct statement *st)
 	log_warning("node %s suspended by verdict", engine_node_name(g, nid));
 	if (n)
 		node_push(g, n, DSI_NCLASS_MEMBER, st->request, 1);
-	pacemaker_changed(g->pacemaker);
 }
 
 static void on_submit(struct engine *g, const struct body_submit *m)
@@ -432,9 +417,6 @@ static void on_message(void *ctx, const struct session_sender *from, const struc
 	case MSG_DENIALS:
 		denials_message(g->denials, from->nid, body);
 		break;
-	case MSG_SERVICES:
-		discovery_message(g->discovery, from->nid, body);
-		break;
 	default:
 		break;
 	}
@@ -458,7 +440,6 @@ static void on_role(void *ctx, bool active, u64 term, u32 active_nid)
 	struct engine *g = ctx;
 
 	log_info("term %llu, active server on %s", (unsigned long long)term, engine_node_name(g, active_nid));
-	pacemaker_role(g->pacemaker, active_nid);
 }
 
 static void on_view(void *ctx, const struct gcs_view *v)
@@ -470,8 +451,6 @@ static void on_view(void *ctx, const struct gcs_view *v)
 	log_info("view: %u members, %s", v->n, v->quorate ? "quorate" : "not quorate");
 	report_send(g);
 	ring_view(g->ring);
-	discovery_view(g->discovery);
-	pacemaker_view(g->pacemaker);
 }
 
 static void on_joined(void *ctx)
@@ -554,19 +533,11 @@ static void on_ring_answer(void *ctx, const u8 *p, size_t n)
 	ring_answered(g->ring, p, n);
 }
 
-static void on_job_answer(void *ctx, u32 kind, const u8 *p, size_t n)
-{
-	struct engine *g = ctx;
-
-	if (kind == JOB_PACEMAKER)
-		pacemaker_answered(g->pacemaker, p, n);
-}
-
 static void on_drained(void *ctx)
 {
 	struct engine *g = ctx;
 
-	access_drained(g);
+	install_drained(g->install);
 }
 
 static void on_closed(void *ctx, const char *why)
@@ -579,7 +550,6 @@ static void on_closed(void *ctx, const char *why)
 
 static const struct enforce_ops enforce_ops = {
 	.event = on_event, .kernel = on_kernel, .drained = on_drained, .closed = on_closed, .ring = on_ring_answer,
-	.job = on_job_answer,
 };
 
 /* --- life --------------------------------------------------------------------------------------------------- */
@@ -596,13 +566,10 @@ static void on_term(void *ctx)
 	loop_stop(g->loop, 0);
 }
 
-static const struct replica_delta image_delta = { delta_make, delta_apply };
-
-static int engine_open(struct engine *g, int monitor_fd, int keys_fd, int service_fd, struct err *e)
+static int engine_open(struct engine *g, int monitor_fd, int keys_fd, struct err *e)
 {
 	struct replica_config rc = { .loop = g->loop, .role = ROLE_MANAGER, .keys = &g->keys, .listen = g->conf.listen,
-				     .dir = g->conf.log_dir, .cluster = g->conf.cluster_file, .make_backend = make_backend,
-				     .delta = &image_delta };
+				     .dir = g->conf.log_dir, .cluster = g->conf.cluster_file, .make_backend = make_backend };
 	int code = keys_open(&g->keys, keys_fd, e);
 
 	if (code)
@@ -615,18 +582,16 @@ static int engine_open(struct engine *g, int monitor_fd, int keys_fd, int servic
 		return code;
 	g->denials = denials_new(g->loop, g->replica);
 	g->enforce = enforce_new(g->loop, monitor_fd, &enforce_ops, g);
+	g->install = g->enforce ? install_new(g->enforce, g->conf.node, on_installed, g) : NULL;
 	g->report_timer = loop_timer_new(g->loop, on_report_timer, g);
 	g->ring = ring_side_new(g);
-	g->discovery = discovery_new(g);
-	g->services = g->enforce && g->discovery ? services_new(g, service_fd) : NULL;
-	g->pacemaker = pacemaker_new(g);
-	if (!g->denials || !g->report_timer || !g->ring || !g->services || !g->pacemaker)
+	if (!g->denials || !g->install || !g->report_timer || !g->ring)
 		return err_set(e, -DSI_ENOMEM, "engine");
 	code = control_open(g, e);
 	return code ? code : replica_start(g->replica, e);
 }
 
-int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd, int service_fd)
+int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd)
 {
 	struct engine *g = calloc(1, sizeof(*g));
 	struct err e = { 0 };
@@ -637,7 +602,7 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 	g->conf = *conf;
 	g->channel_fd = channel_fd;
 	loop_signal(g->loop, SIGTERM, on_term, g);
-	if (engine_open(g, monitor_fd, keys_fd, service_fd, &e))
+	if (engine_open(g, monitor_fd, keys_fd, &e))
 		log_err("%s", e.text);
 	else {
 		notify_ready();
@@ -647,12 +612,9 @@ int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int ch
 	spread_free(g);
 	enrol_free(g);
 	control_free(g);
-	services_free(g->services);
-	discovery_free(g->discovery);
-	access_free(g);
+	install_free(g->install);
 	denials_free(g->denials);
 	ring_side_free(g->ring);
-	pacemaker_free(g->pacemaker);
 	replica_free(g->replica);
 	enforce_free(g->enforce);
 	loop_free(g->loop);

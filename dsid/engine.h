@@ -10,19 +10,14 @@
 #define DSI_DSID_ENGINE_H
 
 #include "dsid/acs/denials.h"
-#include "dsid/acs/access.h"
 #include "dsid/acs/install.h"
 #include "dsid/conf.h"
 #include "dsid/enforce.h"
-#include "dsid/pacemaker.h"
 #include "dsid/ring.h"
-#include "dsid/discovery.h"
-#include "dsid/services.h"
 #include "gcs/census.h"
 #include "gcs/replica.h"
 #include "lib/ipc.h"
 
-struct image;      /* policies/image.h */
 struct submission; /* submit.c: what a local caller handed in and waits for */
 struct spread;     /* spread.c: a verdict on its way over the direct leg */
 struct enrolment;  /* enrol.c: a newcomer that waits for its entry */
@@ -33,7 +28,7 @@ struct engine {
 	struct dsid_conf conf;
 	struct keys keys;
 	struct enforce *enforce;
-	struct access *access; /* acs/access.c: instances, newest first */
+	struct install *install;
 	struct replica *replica;
 	struct ipc_server *ipc;
 	struct denials *denials;
@@ -60,16 +55,10 @@ struct engine {
 	struct enrolment *enrolments;
 	struct upload *uploads;
 	struct ring_side *ring;
-	struct services *services;
-	struct discovery *discovery;
-	struct pacemaker *pacemaker;
 };
 
 /* engine.c */
-/* Body of the process; service_fd: dsid/service.h. */
-int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd, int service_fd);
-/* install_fn of every instance of access control; ctx: the engine. */
-void engine_installed(void *ctx, int code, u64 version, const struct monop_committed *done, const char *text);
+int engine_run(const struct dsid_conf *conf, int monitor_fd, int keys_fd, int channel_fd); /* body of the process */
 void engine_sync(struct engine *g); /* bring the kernel up to the state, soon */
 u32 engine_mode(const struct engine *g); /* enum node_mode */
 const char *engine_detail(const struct engine *g); /* why this node does not enforce, or what is wrong; "" */
@@ -103,9 +92,6 @@ void enrol_request(struct engine *g, struct direct_request *rq, const struct dir
 void enrol_on_applied(struct engine *g, const struct entry *e, const struct state_result *r);
 void enrol_on_submitted(struct engine *g, const struct body_submitted *m);
 void enrol_free(struct engine *g);
-
-/* The image of the policy that the log has in force; *ret_bytes is the caller's to free in any case. */
-bool engine_image(const struct engine *g, struct image *img, u8 **ret_bytes);
 
 /* control.c */
 int control_open(struct engine *g, struct err *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* dsid: arguments, then monitor, or (`-x ROLE`) channel, engine, key service, a helper. Nothing else lives here. */
+/* dsid: arguments, then monitor, or (`-x ROLE`) channel, engine, key service, ring helper. Nothing else lives here. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,6 @@
 
 #include "dsid/engine.h"
 #include "dsid/monitor.h"
-#include "dsid/pacemaker_helper.h"
 #include "dsid/ring_helper.h"
 #include "gcs/channel.h"
 #include "lib/log.h"
@@ -48,7 +47,7 @@ static int role_channel(const struct dsid_conf *conf)
 	channel_run(PRIVSEP_FD);
 }
 
-/* fds: 3 monitor, 4 key service, 5 channel, 6 service manager, 7 the service socket */
+/* fds: 3 monitor, 4 key service, 5 channel, 6 service manager */
 static int role_engine(const struct dsid_conf *conf)
 {
 	struct err e = { 0 };
@@ -57,7 +56,7 @@ static int role_engine(const struct dsid_conf *conf)
 	notify_use(PRIVSEP_FD + 3);
 	if (sandbox_enter(SANDBOX_ENGINE, &e))
 		return fail(&e);
-	return engine_run(conf, PRIVSEP_FD, PRIVSEP_FD + 1, PRIVSEP_FD + 2, PRIVSEP_FD + 4);
+	return engine_run(conf, PRIVSEP_FD, PRIVSEP_FD + 1, PRIVSEP_FD + 2);
 }
 
 /* fds: 3 the monitor's end */
@@ -70,17 +69,6 @@ static int role_ring(const struct dsid_conf *conf)
 	return ring_helper_run(conf, PRIVSEP_FD);
 }
 
-/* fds: 3 the monitor's end */
-static int role_pacemaker(const struct dsid_conf *conf)
-{
-	struct err e = { 0 };
-
-	(void)conf;
-	if (sandbox_enter(SANDBOX_PACEMAKER, &e))
-		return fail(&e);
-	return pacemaker_helper_run(PRIVSEP_FD);
-}
-
 static const struct {
 	const char *name;
 	int (*run)(const struct dsid_conf *conf);
@@ -90,7 +78,6 @@ static const struct {
 	{ "channel", role_channel, false },
 	{ "engine", role_engine, true },
 	{ "ring", role_ring, true },
-	{ "pacemaker", role_pacemaker, false },
 };
 
 static int become(const char *role)

@@ -2,27 +2,22 @@
 /* The monitor's shell. */
 #include "dsid/monitor.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "dsid/ring_helper.h"
 #include "kernel/probe.h"
-#include "lib/ctl.h"
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/privsep.h"
 #include "lib/sandbox.h"
-#include "lib/svc.h"
 
 static const u64 MS = 1000000;
-enum { SWEEP_MS = 500, RETRY_MS = 5000, ENGINE_QUEUE = 4 << 20, EVENTS_PER_TURN = 256, SERVICE_BACKLOG = 128 };
+enum { SWEEP_MS = 500, RETRY_MS = 5000, ENGINE_QUEUE = 4 << 20, EVENTS_PER_TURN = 256, HELPER_MS = 30000 };
 
 /* --- kernel -------------------------------------------------------------------------------------------------- */
 
@@ -176,6 +171,89 @@ static void on_term(void *ctx)
 	loop_stop(m->loop, 0);
 }
 
+/* --- the ring helper: a process per job ------------------------------------------------------------------------ */
+
+static void helper_done(struct monitor *m, const u8 *p, size_t n)
+{
+	if (!m->helper)
+		return;
+	link_free(m->helper);
+	m->helper = NULL;
+	loop_timer_set(m->helper_timer, 0);
+	link_send(m->engine, true, UP_RING, 0, p, n, -1);
+	if (n)
+		explicit_bzero((void *)p, n); /* the link's own buffer: it may hold the ring's key */
+}
+
+static void on_helper_frame(void *ctx, u16 type, u32 id, const u8 *p, size_t n, int fd)
+{
+	if (fd >= 0)
+		close(fd);
+	helper_done(ctx, p, type == RING_FRAME_ANSWER ? n : 0);
+}
+
+static void on_helper_closed(void *ctx, const char *why)
+{
+	helper_done(ctx, NULL, 0);
+}
+
+static const struct link_ops helper_ops = { .frame = on_helper_frame, .closed = on_helper_closed };
+
+static void on_helper_child(void *ctx, int pid, int status)
+{
+	struct monitor *m = ctx;
+
+	m->helper_pid = 0;
+	if (status & 0x7f) /* by a signal; what it refused it said in its answer */
+		log_warning("ring helper ended with status %#x", status);
+}
+
+static void on_helper_late(void *ctx)
+{
+	struct monitor *m = ctx;
+
+	log_err("ring helper: no answer within %d s: ended", HELPER_MS / 1000);
+	if (m->helper_pid)
+		kill(m->helper_pid, SIGKILL);
+	helper_done(m, NULL, 0);
+}
+
+int monitor_ring(struct monitor *m, const u8 *p, size_t n, struct err *e)
+{
+	struct privsep_child c = { .role = "ring", .n_fds = 1 };
+	int pair[2], rc;
+
+	if (m->helper || m->helper_pid)
+		return err_set(e, -DSI_EAGAIN, "the ring helper is at work");
+	rc = privsep_pair(pair, e);
+	if (rc)
+		return rc;
+	c.fds[0] = pair[0];
+	rc = privsep_spawn("dsid", &c, &m->helper_pid, e);
+	close(pair[0]);
+	if (rc) {
+		m->helper_pid = 0;
+		close(pair[1]);
+		return rc;
+	}
+	if (!loop_child(m->loop, m->helper_pid, on_helper_child, m))
+		m->helper = link_new(m->loop, pair[1], LIM_LINK_FRAME * 2, &helper_ops, m);
+	else {
+		kill(m->helper_pid, SIGKILL);
+		m->helper_pid = 0;
+	}
+	if (!m->helper || link_send(m->helper, true, RING_FRAME_JOB, 1, p, n, -1)) {
+		if (m->helper)
+			link_free(m->helper);
+		else
+			close(pair[1]); /* it ends when it finds nobody there */
+		m->helper = NULL;
+		return err_set(e, -DSI_ENOMEM, "ring helper");
+	}
+	loop_timer_set(m->helper_timer, HELPER_MS * MS);
+	return 0;
+}
+
 static int spawn(struct monitor *m, const struct privsep_child *c, struct err *e)
 {
 	int pid, rc = privsep_spawn("dsid", c, &pid, e);
@@ -185,34 +263,15 @@ static int spawn(struct monitor *m, const struct privsep_child *c, struct err *e
 	return rc;
 }
 
-/* The service socket: open to every program of this node, as the kernel tells the engine who is at the other end. Its
- * directory is root's, so nobody else can put one in its place. SO_PASSCRED before listen: dsid/service.h says why. */
-static int service_listener(struct err *e)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = SVC_SOCKET };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
-
-	if ((mkdir(PATH_RUN, 0755) && errno != EEXIST) || (unlink(SVC_SOCKET) && errno != ENOENT) || fd < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) || bind(fd, (struct sockaddr *)&a, sizeof(a)) ||
-	    chmod(SVC_SOCKET, 0666) || listen(fd, SERVICE_BACKLOG)) {
-		err_errno(e, -DSI_EIO, "%s", SVC_SOCKET);
-		if (fd >= 0)
-			close(fd);
-		return e->code;
-	}
-	return fd;
-}
-
 /* keys <-> engine, channel <-> engine, engine <-> monitor */
 static int start_children(struct monitor *m, struct err *e)
 {
-	int keys[2], channel[2], engine[2], key_fd, service, rc;
+	int keys[2], channel[2], engine[2], key_fd, rc;
 
 	key_fd = open(m->conf.key_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (key_fd < 0)
 		return err_errno(e, -DSI_EIO, "%s", m->conf.key_file);
-	service = service_listener(e);
-	rc = service < 0 ? service : privsep_pair(keys, e);
+	rc = privsep_pair(keys, e);
 	if (!rc)
 		rc = privsep_pair(channel, e);
 	if (!rc)
@@ -222,8 +281,8 @@ static int start_children(struct monitor *m, struct err *e)
 	if (!rc)
 		rc = spawn(m, &(struct privsep_child){ .role = "channel", .fds = { channel[0] }, .n_fds = 1 }, e);
 	if (!rc)
-		rc = spawn(m, &(struct privsep_child){ .role = "engine", .fds = { engine[0], keys[1], channel[1], notify_fd_get(),
-								service }, .n_fds = 5 }, e);
+		rc = spawn(m, &(struct privsep_child){ .role = "engine", .fds = { engine[0], keys[1], channel[1], notify_fd_get() },
+						       .n_fds = 4 }, e);
 	if (rc)
 		return rc;
 	close(key_fd);
@@ -232,7 +291,6 @@ static int start_children(struct monitor *m, struct err *e)
 	close(channel[0]);
 	close(channel[1]);
 	close(engine[0]);
-	close(service);
 	m->engine = link_new(m->loop, engine[1], ENGINE_QUEUE, &engine_ops, m);
 	return m->engine ? 0 : err_set(e, -DSI_ENOMEM, "engine's link");
 }
@@ -243,9 +301,9 @@ static int monitor_open(struct monitor *m, struct err *e)
 
 	loop_signal(m->loop, SIGTERM, on_term, m);
 	loop_signal(m->loop, SIGINT, on_term, m);
-	m->jobs = job_side_new(m);
+	m->helper_timer = loop_timer_new(m->loop, on_helper_late, m);
 	kernel_open(m);
-	rc = m->jobs ? start_children(m, e) : err_set(e, -DSI_ENOMEM, "monitor");
+	rc = m->helper_timer ? start_children(m, e) : err_set(e, -DSI_ENOMEM, "monitor");
 	if (!rc)
 		rc = kernel_watch(m, e);
 	if (!rc)
@@ -271,7 +329,6 @@ int monitor_run(const struct dsid_conf *conf)
 	ring_close(m->ring);
 	kern_close(m->kern); /* lets go of descriptors; what is pinned goes on enforcing */
 	link_free(m->engine);
-	job_side_free(m->jobs);
 	loop_free(m->loop);
 	free(m);
 	return status;

@@ -10,7 +10,6 @@
 #define DSI_DSID_MONITOR_H
 
 #include "dsid/conf.h"
-#include "dsid/job.h"
 #include "dsid/monop.h"
 #include "kernel/mapset.h"
 #include "kernel/ring.h"
@@ -32,13 +31,17 @@ struct monitor {
 	u64 events_dropped; /* the engine's queue was full */
 	bool stopping;
 	int children;
-	struct job_side *jobs;
+	struct link *helper; /* of the job under way; NULL none */
+	struct loop_timer *helper_timer;
+	int helper_pid;      /* 0: it has ended */
 };
 
 int monitor_run(const struct dsid_conf *conf); /* body of the first process; returns the exit status */
 
 /* monop_root.c: one request from the engine. false: it broke the table, end it. */
 bool monop_serve(struct monitor *m, u16 op, u32 id, const u8 *p, size_t n);
+/* monitor.c: start the ring helper on this job. -DSI_EAGAIN while one is under way: it never runs twice. */
+int monitor_ring(struct monitor *m, const u8 *p, size_t n, struct err *e);
 void monop_kernel_fill(struct monitor *m); /* m->kernel from the kernel */
 /* Guard on where the configuration wants it and the policy in force lets dsid through it, off where not; both said. */
 void monop_guard_follow(struct monitor *m);

@@ -29,9 +29,7 @@ enum { MONOP_PAYLOAD = LIM_LINK_FRAME - 64, MONOP_PUT_HEAD = 8 };
 	X(LABELS_RETRY, 8, 0, 0, PHASE_IDLE)                                                          \
 	X(KERNEL, 9, 0, 0, PHASE_IDLE | PHASE_POLICY)                 /* -> struct monop_kernel */    \
 	X(DOOR, 10, 4, 4, PHASE_IDLE | PHASE_POLICY) /* u32: 1 the direct leg is open to readmitted nodes */ \
-	X(RING, 16, 2, MONOP_PAYLOAD, PHASE_IDLE | PHASE_POLICY) /* gcs/ring_job.h, for the ring helper: not read here */ \
-	X(PEER, 20, 4, 4, PHASE_IDLE | PHASE_POLICY) /* u32 pid -> struct monop_peer; -DSI_ENOENT: no such process */ \
-	X(JOB, 21, 2, MONOP_PAYLOAD, PHASE_IDLE | PHASE_POLICY)  /* u8 enum job_kind (dsid/job.h, not RING), the job: not read here */
+	X(RING, 16, 2, MONOP_PAYLOAD, PHASE_IDLE | PHASE_POLICY) /* gcs/ring_job.h, for the ring helper: not read here */
 
 enum monop {
 #define X(name, n, min, max, phase) MONOP_##name = n,
@@ -45,7 +43,6 @@ enum monop_up {
 	UP_EVENT = 65,   /* struct dsi_event */
 	UP_KERNEL = 66,  /* struct monop_kernel: at start */
 	UP_RING = 67,    /* the ring helper's answer, not read; empty: it gave none. One for each RING that was answered 0 */
-	UP_JOB = 69,     /* u8 enum job_kind, the helper's answer, not read; no more: it gave none. One for each JOB answered 0 */
 };
 
 struct monop_begin {
@@ -70,17 +67,6 @@ struct monop_committed { /* POLICY_COMMIT returns it */
 struct monop_node_done { /* NODE_SET returns it */
 	u32 nid, sockets_destroyed;
 	u64 us;
-};
-
-/*
- * PEER returns it: what a process is at this moment. The caller holds a pidfd of it from before the call, and looks
- * afterwards that it still lives: only then was the number its own all the while.
- */
-struct monop_peer {
-	u32 pid;
-	u32 sid;   /* its context, as the kernel has it; 0: this kernel does not label, or cannot tell */
-	u64 start; /* clock ticks since boot, as in /proc/PID/stat: with the pid it names a process for ever */
-	char comm[16];
 };
 
 struct monop_kernel {

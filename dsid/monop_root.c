@@ -3,10 +3,8 @@
  * The privileged operations, on kernel/. Sizes and phases are checked by the table before an operation runs;
  * ranges inside records by kernel/mapset.c.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "dsid/monitor.h"
 #include "lib/log.h"
@@ -250,75 +248,16 @@ static int op_door(struct monitor *m, const u8 *p, size_t n, struct answer *a)
 static int op_ring(struct monitor *m, const u8 *p, size_t n, struct answer *a)
 {
 	struct err e = { 0 };
-	int rc = job_start(m->jobs, JOB_RING, p, n, &e);
+	int rc = monitor_ring(m, p, n, &e);
 
 	explicit_bzero((void *)p, n); /* the link's own buffer: a job may bring the ring's key */
-	return rc ? fail(a, rc, &e) : 0;
-}
-
-/*
- * "pid (comm) state ppid ...": comm may hold anything, also `)`, so the last one ends it; the start time is the 20th
- * word behind. The text is the kernel's own, and comm is the process's: only ever shown, printable.
- */
-static int stat_read(u32 pid, struct monop_peer *ret)
-{
-	char path[32], text[1024], *open_at, *end, *word;
-	int fd;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -DSI_ENOENT;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return -DSI_ENOENT;
-	text[n] = '\0';
-	open_at = strchr(text, '(');
-	end = strrchr(text, ')');
-	if (!open_at || !end || end < open_at)
-		return -DSI_EIO;
-	n = MIN(end - open_at - 1, (ssize_t)sizeof(ret->comm) - 1);
-	for (ssize_t i = 0; i < n; i++)
-		ret->comm[i] = open_at[1 + i] > ' ' && open_at[1 + i] <= '~' ? open_at[1 + i] : '?';
-	word = end;
-	for (int i = 0; word && i < 20; i++)
-		word = strchr(word + 1, ' ');
-	return word && sscanf(word, " %lu", &ret->start) == 1 ? 0 : -DSI_EIO;
-}
-
-static int op_peer(struct monitor *m, const u8 *p, size_t n, struct answer *a)
-{
-	struct monop_peer peer = { 0 };
-	struct err e = { 0 };
-	int rc;
-
-	memcpy(&peer.pid, p, sizeof(peer.pid));
-	if (!peer.pid || peer.pid > INT32_MAX)
-		return fail(a, -DSI_EINVAL, &e);
-	rc = stat_read(peer.pid, &peer);
-	if (!rc && m->kern && kern_task_sid(m->kern, peer.pid, &peer.sid, &e) == -DSI_ENOENT)
-		rc = -DSI_ENOENT; /* gone between the two; any other failure: it cannot be told, 0 */
-	if (rc)
-		return fail(a, rc, &e);
-	give(a, &peer, sizeof(peer));
-	return 0;
-}
-
-static int op_job(struct monitor *m, const u8 *p, size_t n, struct answer *a)
-{
-	struct err e = { 0 };
-	int rc = p[0] == JOB_RING ? err_set(&e, -DSI_EINVAL, "the ring's jobs have an operation of their own") :
-				    job_start(m->jobs, p[0], p + 1, n - 1, &e);
-
 	return rc ? fail(a, rc, &e) : 0;
 }
 
 /* What works without a kernel part. */
 static bool kernel_free(u16 op)
 {
-	return op == MONOP_KERNEL || op == MONOP_RING || op == MONOP_PEER || op == MONOP_JOB;
+	return op == MONOP_KERNEL || op == MONOP_RING;
 }
 
 static const struct {
@@ -338,8 +277,6 @@ static const struct {
 #define KERNEL_FN op_kernel
 #define DOOR_FN op_door
 #define RING_FN op_ring
-#define PEER_FN op_peer
-#define JOB_FN op_job
 #define X(name, number, min, max, phases) [MONOP_##name] = { #name, min, max, phases, name##_FN },
 	MONOP_TABLE(X)
 #undef X

@@ -10,7 +10,6 @@ struct gen {
 	char name[LIM_NAME], version[SVC_TEXT];
 	u32 api, caps, pid;
 	struct reg_owner who;
-	u64 answered;
 	bool draining;
 	u64 drop_at; /* when draining */
 };
@@ -25,17 +24,10 @@ struct call {
 	u8 *data;
 	size_t len;
 };
-struct watch {
-	reg_conn conn; /* 0: free */
-	u32 id;        /* of its WATCH */
-	char name[LIM_NAME];
-};
 struct registry {
 	struct gen gen[LIM_SERVICES];
-	struct watch watch[LIM_SVC_WATCHES];
 	struct call call[LIM_SVC_CALLS];
 	u32 ticket;
-	u64 changes;
 };
 
 struct registry *registry_new(void)
@@ -87,12 +79,6 @@ static struct gen *by_conn(struct registry *r, reg_conn c)
 	return NULL;
 }
 
-static void gen_free(struct registry *r, struct gen *g)
-{
-	memset(g, 0, sizeof(*g));
-	r->changes++;
-}
-
 static struct gen *gen_slot(struct registry *r)
 {
 	return by_conn(r, 0);
@@ -137,65 +123,7 @@ static void drain(struct registry *r, struct gen *g, u64 now, struct reg_actions
 {
 	(void)act(ret, g->conn, SVC_DRAIN, 0);
 	g->draining = true;
-	r->changes++;
 	g->drop_at = now + LIM_SVC_DRAIN_MS;
-}
-
-static void tell(const struct registry *r, const struct watch *w, struct reg_actions *ret)
-{
-	const struct gen *g = current(r, w->name);
-	struct svc_frame *f = act(ret, w->conn, SVC_CHANGED, w->id);
-
-	if (!g) {
-		f->code = DSI_ENOENT;
-		return;
-	}
-	f->api = g->api;
-	f->caps = g->caps;
-	memcpy(f->version, g->version, sizeof(f->version));
-}
-
-/* The name has another current generation, or none. */
-static void changed(const struct registry *r, const char *name, struct reg_actions *ret)
-{
-	for (u32 i = 0; i < LIM_SVC_WATCHES; i++)
-		if (r->watch[i].conn && !strcmp(r->watch[i].name, name))
-			tell(r, &r->watch[i], ret);
-}
-
-int registry_watch(struct registry *r, reg_conn c, const struct svc_frame *f, struct reg_actions *ret)
-{
-	struct watch *w = NULL;
-	u32 mine = 0;
-
-	ret->n = 0;
-	for (u32 i = 0; i < LIM_SVC_WATCHES; i++) {
-		struct watch *other = &r->watch[i];
-
-		if (other->conn == c && !strcmp(other->name, f->name)) {
-			w = other;
-			mine = 0;
-			break;
-		}
-		mine += other->conn == c;
-		if (!w && !other->conn)
-			w = other;
-	}
-	if (!w || mine >= LIM_SVC_WATCHES_EACH)
-		return -DSI_ELIMIT;
-	*w = (struct watch){ .conn = c, .id = f->id };
-	memcpy(w->name, f->name, sizeof(w->name));
-	tell(r, w, ret);
-	return 0;
-}
-
-static u32 owned(const struct registry *r, u32 uid)
-{
-	u32 n = 0;
-
-	for (u32 i = 0; i < LIM_SERVICES; i++)
-		n += r->gen[i].conn && r->gen[i].who.uid == uid;
-	return n;
 }
 
 int registry_announce(struct registry *r, reg_conn c, const struct svc_frame *f, const struct reg_owner *who, u32 pid, u64 now,
@@ -210,9 +138,8 @@ int registry_announce(struct registry *r, reg_conn c, const struct svc_frame *f,
 	/* Requests that the old one was given may come back to the new one: it must be able to take them. */
 	if (old && (f->api < old->api || (f->caps & old->caps) != old->caps))
 		return -DSI_EVERSION;
-	if (!g || (who->uid && owned(r, who->uid) >= LIM_SVC_OWNED))
+	if (!g)
 		return -DSI_ELIMIT;
-	r->changes++;
 	*g = (struct gen){ .conn = c, .api = f->api, .caps = f->caps, .pid = pid, .who = *who };
 	memcpy(g->name, f->name, sizeof(g->name));
 	memcpy(g->version, f->version, sizeof(g->version));
@@ -220,7 +147,6 @@ int registry_announce(struct registry *r, reg_conn c, const struct svc_frame *f,
 	if (old)
 		drain(r, old, now, ret);
 	hand_waiting(r, g, ret);
-	changed(r, g->name, ret);
 	return 0;
 }
 
@@ -269,7 +195,7 @@ static void drained(struct registry *r, reg_conn c, struct reg_actions *ret)
 		return;
 	(void)act(ret, c, 0, 0);
 	ret->a[ret->n - 1].drop = true;
-	gen_free(r, g);
+	memset(g, 0, sizeof(*g));
 }
 
 int registry_answer(struct registry *r, reg_conn c, const struct svc_frame *f, struct reg_actions *ret)
@@ -288,7 +214,6 @@ int registry_answer(struct registry *r, reg_conn c, const struct svc_frame *f, s
 			out->len = f->len;
 		}
 		call_free(k);
-		by_conn(r, c)->answered++;
 		drained(r, c, ret);
 		return 0;
 	}
@@ -304,7 +229,6 @@ int registry_stop(struct registry *r, const char *name, u64 now, struct reg_acti
 		return -DSI_ENOENT;
 	drain(r, g, now, ret);
 	drained(r, g->conn, ret);
-	changed(r, name, ret);
 	return 0;
 }
 
@@ -329,8 +253,6 @@ static void take_back(struct registry *r, reg_conn c, struct reg_actions *ret)
 void registry_gone(struct registry *r, reg_conn c, u64 now, struct reg_actions *ret)
 {
 	struct gen *g = by_conn(r, c);
-	char name[LIM_NAME];
-	bool was_current;
 
 	ret->n = 0;
 	for (u32 i = 0; i < LIM_SVC_CALLS; i++) {
@@ -342,17 +264,10 @@ void registry_gone(struct registry *r, reg_conn c, u64 now, struct reg_actions *
 		if (!k->at)
 			call_free(k);
 	}
-	for (u32 i = 0; i < LIM_SVC_WATCHES; i++)
-		if (r->watch[i].conn == c)
-			memset(&r->watch[i], 0, sizeof(r->watch[i]));
 	if (!g)
 		return;
-	memcpy(name, g->name, sizeof(name));
-	was_current = !g->draining;
-	gen_free(r, g);
+	memset(g, 0, sizeof(*g));
 	take_back(r, c, ret);
-	if (was_current)
-		changed(r, name, ret);
 }
 
 void registry_tick(struct registry *r, u64 now, struct reg_actions *ret)
@@ -375,7 +290,7 @@ void registry_tick(struct registry *r, u64 now, struct reg_actions *ret)
 			continue;
 		(void)act(ret, c, 0, 0);
 		ret->a[ret->n - 1].drop = true;
-		gen_free(r, g);
+		memset(g, 0, sizeof(*g));
 		take_back(r, c, ret);
 	}
 }
@@ -404,11 +319,6 @@ int registry_look(const struct registry *r, const char *name, struct svc_frame *
 	return 0;
 }
 
-u64 registry_changes(const struct registry *r)
-{
-	return r->changes;
-}
-
 u32 registry_rows(const struct registry *r, struct reg_row ret[LIM_SERVICES])
 {
 	u32 n = 0;
@@ -420,7 +330,7 @@ u32 registry_rows(const struct registry *r, struct reg_row ret[LIM_SERVICES])
 		if (!g->conn)
 			continue;
 		*row = (struct reg_row){ .api = g->api, .caps = g->caps, .pid = g->pid, .calls = calls_at(r, g->conn), .conn = g->conn,
-					 .who = g->who, .answered = g->answered, .draining = g->draining };
+					 .draining = g->draining };
 		memcpy(row->name, g->name, sizeof(row->name));
 		memcpy(row->version, g->version, sizeof(row->version));
 		n++;

@@ -21,7 +21,7 @@ struct registry;
 /* A connection, as the shell numbers it; never 0, never used again. */
 typedef u64 reg_conn;
 
-enum { REG_ACTIONS = LIM_SVC_CALLS + LIM_SERVICES + LIM_SVC_WATCHES + 4 };
+enum { REG_ACTIONS = LIM_SVC_CALLS + LIM_SERVICES + 4 };
 struct reg_action {
 	reg_conn to;
 	bool drop; /* no frame: close this connection, its time to drain is over */
@@ -38,8 +38,6 @@ struct reg_owner { /* who announces: only the same may replace */
 struct reg_row { /* one generation, for people */
 	char name[LIM_NAME], version[SVC_TEXT];
 	u32 api, caps, pid, calls; /* calls: not answered yet */
-	struct reg_owner who;
-	u64 answered;
 	reg_conn conn;
 	bool draining;
 };
@@ -51,8 +49,7 @@ void registry_free(struct registry *r); /* NULL-safe */
  * Each takes an event, sets ret and returns 0, or refuses with -DSI_E*, changes nothing and leaves ret empty: the shell
  * answers the code to who asked.
  *
- * announce: -DSI_EEXIST the name is another owner's, or this connection provides something already; -DSI_ELIMIT: of all, or of this
- *   user, who is not root. A current
+ * announce: -DSI_EEXIST the name is another owner's, or this connection provides something already; -DSI_ELIMIT. A current
  *   generation of the same owner is replaced: its DRAIN and the newcomer's ANNOUNCED are in ret, as are the requests that waited.
  *   -DSI_EVERSION: an older API or fewer capabilities than what it would replace: requests that wait may need them.
  * call: -DSI_ENOENT no such service; -DSI_EVERSION, not that API or not those capabilities; -DSI_ELIMIT, -DSI_EAGAIN too many, of
@@ -64,8 +61,6 @@ int registry_announce(struct registry *r, reg_conn c, const struct svc_frame *f,
 int registry_call(struct registry *r, reg_conn c, const struct svc_frame *f, const struct svc_task *caller, u64 now,
 		  struct reg_actions *ret) DSI_MUST_CHECK;
 int registry_answer(struct registry *r, reg_conn c, const struct svc_frame *f, struct reg_actions *ret) DSI_MUST_CHECK;
-/* Its CHANGED frames say from now on, and once now, what registry_look() would. -DSI_ELIMIT; a second WATCH of a name renews it. */
-int registry_watch(struct registry *r, reg_conn c, const struct svc_frame *f, struct reg_actions *ret) DSI_MUST_CHECK;
 /* The current generation is to end without a new one (service stop). -DSI_ENOENT. */
 int registry_stop(struct registry *r, const char *name, u64 now, struct reg_actions *ret) DSI_MUST_CHECK;
 /* A connection is closed, whatever it was. */
@@ -76,7 +71,6 @@ u64 registry_next(const struct registry *r); /* when tick has something to do; U
 
 /* ret is a FOUND without id: the current generation; -DSI_ENOENT. */
 int registry_look(const struct registry *r, const char *name, struct svc_frame *ret) DSI_MUST_CHECK;
-u64 registry_changes(const struct registry *r); /* rises with whatever registry_rows() would show anew, but for counts */
 u32 registry_rows(const struct registry *r, struct reg_row ret[LIM_SERVICES]);
 
 #endif

@@ -32,8 +32,7 @@
 	X(SUBMIT, 8, MEMBER)    /* body_submit -> body_submitted (a node with a silent ring) */        \
 	X(PROVEN, 9, MEMBER)    /* u64 from, u64 to -> entries and commit proofs (gcs/stage.h) */       \
 	X(REFORMS, 10, MEMBER)  /* u32 generation -> REFORM entries of later ones, oldest first */     \
-	X(SNAPSHOT, 11, MEMBER) /* what, see gcs/snapshot.h -> the newest state, its image, or an entry's hash */ \
-	X(BLOB_DELTA, 14, MEMBER) /* hash wanted, hash had -> the difference (policies/compiler/delta.h); ENOENT, ELIMIT: none */
+	X(SNAPSHOT, 11, MEMBER) /* what, see gcs/snapshot.h -> the newest state, its image, or an entry's hash */
 
 enum direct_kind {
 #define X(name, n, who) DIRECT_##name = n,

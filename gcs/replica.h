@@ -14,16 +14,8 @@
 #include "gcs/log.h"
 #include "gcs/session.h"
 #include "gcs/state.h"
-#include "lib/buf.h"
 
 struct replica;
-
-/* Differences between two blobs, as the owner knows them (policies/compiler/delta.h). apply: p is not trusted; what comes
- * out is believed only by its hash. Both: 0 or negative, out's limit holds. */
-struct replica_delta {
-	int (*make)(const u8 *old, size_t old_n, const u8 *now, size_t now_n, struct wbuf *out, struct err *e);
-	int (*apply)(const u8 *old, size_t old_n, const u8 *p, size_t n, struct wbuf *out, struct err *e);
-};
 
 struct replica_config {
 	struct loop *loop;
@@ -36,21 +28,12 @@ struct replica_config {
 	const char *cluster;    /* file with the GENESIS entry */
 	char peers[LIM_VOTERS][LIM_PATH]; /* direct addresses to learn from besides those in our log */
 	u32 n_peers;
-	const struct replica_delta *delta; /* NULL: blobs travel whole */
 	/* The ordered leg, made when our binding is known: give these events and this context to the backend. */
 	int (*make_backend)(void *ctx, struct gcs_backend **ret, const struct gcs_events *ev, void *ev_ctx,
 			    struct err *e);
 };
 
 enum { REPLICA_SNAPSHOT = 1 }; /* to ops->rebuilt */
-
-/* A blob that came over the direct leg since start. */
-enum { REPLICA_FETCHED = 16 };
-struct replica_fetched {
-	u8 digest[CRYPTO_HASH];
-	u64 size, wire; /* its bytes; bytes of requests and replies that brought it, without TLS */
-	bool delta;     /* as a difference */
-};
 
 struct replica_ops {
 	/* An entry is committed and applied (also during replay at start: live = false). After a reform that cut the log
@@ -126,7 +109,6 @@ int replica_reform(struct replica *r, const u8 *statement, size_t n, struct err 
 bool replica_halted(const struct replica *r); /* two reforms of one number: silent until the root signs the next */
 /* Where a blob may be had besides the author of the entry that names it. */
 void replica_blob_hint(struct replica *r, const u8 digest[CRYPTO_HASH], u32 nid);
-u32 replica_fetched(const struct replica *r, const struct replica_fetched **ret); /* the last REPLICA_FETCHED, no order */
 /* Fetch a blob if absent; fn once. */
 void replica_blob_fetch(struct replica *r, const u8 digest[CRYPTO_HASH], void (*fn)(void *ctx, int code), void *ctx);
 

@@ -78,14 +78,6 @@ struct replica {
 	struct blob_hint hint[BLOB_HINTS];
 	u32 n_hint, hint_next;
 	struct fetch *fetches;
-	struct replica_fetched fetched[REPLICA_FETCHED];
-	u64 n_fetched;
-	struct {                 /* the difference made last, for who asks next */
-		bool made;
-		int code;
-		u8 wanted[CRYPTO_HASH], had[CRYPTO_HASH];
-		struct wbuf bytes;
-	} delta;
 	struct proposal *proposals; /* waiting for order to take them, in order */
 	bool flushing;
 	bool learnt;             /* entries came over the direct leg since start */
@@ -219,11 +211,6 @@ void agree_again(struct replica *r);                    /* its state was made an
 void agree_applied(struct replica *r, const struct entry *e, bool live);
 void replica_take_state(struct replica *r, struct state *fresh); /* instead of ours; fresh is freed */
 void agree_message(struct replica *r, u32 nid, const struct body_digest *m);
-
-/* replica_fetch.c */
-typedef void fetch_fn(void *ctx, int code);
-void fetch_serve_delta(struct replica *r, struct direct_request *rq, const u8 *p, size_t n);
-void fetch_free(struct replica *r);
 
 /* replica_serve.c */
 extern const struct direct_ops replica_direct_ops;

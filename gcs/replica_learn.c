@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Learning over the direct leg: the log before the ordered leg is joined, entries that order asks for. The blobs that
- * entries name are fetched in replica_fetch.c.
+ * Learning over the direct leg: the log before the ordered leg is joined, entries that order asks for, and
+ * the blobs that entries name.
  *
  * Must never: take an entry that does not chain from ours and verify; apply one that no majority of voters, as our
- * own log names them, acknowledged; join as a newcomer while a member it can reach shows another history. Once we
- * are a member of the ordered leg commit is what the stream shows.
+ * own log names them, acknowledged; join as a newcomer while a member it can reach shows another history; call a blob complete whose SHA-256 is not its name. Once we are a member of the
+ * ordered leg commit is what the stream shows.
  */
 #include "gcs/replica_impl.h"
 
@@ -493,7 +493,166 @@ void learn_entries(struct replica *r, u32 nid, u64 from, u64 to)
 		replica_alarm(r, 1, "fetch", "entries from %llu: node %u cannot be asked", (unsigned long long)from, nid);
 }
 
-/* --- bodies of entries ------------------------------------------------------------------------------------ */
+/* --- blobs ----------------------------------------------------------------------------------------------- */
+
+typedef void fetch_fn(void *ctx, int code);
+
+struct fetch {
+	struct fetch *next;
+	struct replica *r;
+	u8 digest[CRYPTO_HASH];
+	struct wbuf data;
+	u64 size;
+	u32 source; /* 0: the hint; then candidates */
+	struct { fetch_fn *fn; void *ctx; } waiter[4];
+	u32 n_waiter;
+};
+
+static void fetch_ask(struct fetch *f);
+
+static void fetch_end(struct fetch *f, int code)
+{
+	struct fetch **at = &f->r->fetches;
+
+	while (*at != f)
+		at = &(*at)->next;
+	*at = f->next;
+	for (u32 i = 0; i < f->n_waiter; i++)
+		f->waiter[i].fn(f->waiter[i].ctx, code);
+	wbuf_fini(&f->data);
+	free(f);
+}
+
+static void fetch_stored(void *ctx, u64 value, int code)
+{
+	(void)value;
+	fetch_end(ctx, code);
+}
+
+static void fetch_complete(struct fetch *f)
+{
+	u8 digest[CRYPTO_HASH];
+
+	if (crypto_sha256(f->data.data, f->data.len, digest) || memcmp(digest, f->digest, sizeof(digest))) {
+		replica_alarm(f->r, 2, "blob", "a source sent bytes that are not the blob they were named by");
+		wbuf_reset(&f->data);
+		f->source++;
+		fetch_ask(f);
+		return;
+	}
+	if (blob_put(f->r->log, f->digest, f->data.data, f->data.len, fetch_stored, f))
+		fetch_end(f, -DSI_EIO);
+}
+
+static void on_part(void *ctx, int code, const struct direct_peer *peer, const u8 *p, size_t n)
+{
+	struct fetch *f = ctx;
+	struct rbuf in;
+
+	(void)peer;
+	if (f->r->closing)
+		return;
+	rbuf_init(&in, p, n);
+	u64 size = code ? 0 : rbuf_u64(&in);
+
+	if (code || !rbuf_ok(&in) || size > LIM_POLICY || f->data.len + rbuf_left(&in) > size ||
+	    (!rbuf_left(&in) && f->data.len < size)) {
+		wbuf_reset(&f->data);
+		f->source++;
+		fetch_ask(f);
+		return;
+	}
+	wbuf_bytes(&f->data, in.data + in.pos, rbuf_left(&in));
+	if (!wbuf_ok(&f->data))
+		fetch_end(f, -DSI_ENOMEM);
+	else if (f->data.len == size)
+		fetch_complete(f);
+	else
+		fetch_ask(f);
+}
+
+static bool fetch_source(struct fetch *f, char address[LIM_PATH], u8 key[CRYPTO_PUB], bool *keyed)
+{
+	struct replica *r = f->r;
+	const struct state_node *node = NULL;
+
+	for (u32 i = 0; !f->source && i < r->n_hint; i++)
+		if (!memcmp(r->hint[i].digest, f->digest, CRYPTO_HASH))
+			node = state_node(r->state, r->hint[i].nid);
+	/* dsi-ss asks its own node's manager too: it is no candidate of its own otherwise */
+	if (!node && !f->source && r->cfg.role == ROLE_SERVER)
+		node = state_node(r->state, r->nid);
+	if (node && node->direct[0] && (node->nid != r->nid || r->cfg.role == ROLE_SERVER)) {
+		snprintf(address, LIM_PATH, "%s", node->direct);
+		memcpy(key, node->sign, CRYPTO_PUB);
+		*keyed = true;
+		return true;
+	}
+	if (!f->source)
+		f->source = 1;
+	return learn_candidate(r, f->source - 1, address, key, keyed);
+}
+
+static void fetch_ask(struct fetch *f)
+{
+	char address[LIM_PATH];
+	u8 key[CRYPTO_PUB], rq[CRYPTO_HASH + 8];
+	bool keyed;
+	struct wbuf w;
+
+	wbuf_fixed(&w, rq, sizeof(rq));
+	wbuf_bytes(&w, f->digest, CRYPTO_HASH);
+	wbuf_u64(&w, f->data.len);
+	for (;;) {
+		if (!fetch_source(f, address, key, &keyed)) {
+			fetch_end(f, -DSI_ENOENT);
+			return;
+		}
+		if (!direct_call(f->r->direct, address, keyed ? key : NULL, DIRECT_BLOB, rq, sizeof(rq), CALL_NS, on_part, f))
+			return;
+		f->source++;
+	}
+}
+
+void replica_blob_hint(struct replica *r, const u8 digest[CRYPTO_HASH], u32 nid)
+{
+	u32 at = r->n_hint < BLOB_HINTS ? r->n_hint++ : r->hint_next++ % BLOB_HINTS;
+
+	memcpy(r->hint[at].digest, digest, CRYPTO_HASH);
+	r->hint[at].nid = nid;
+}
+
+void replica_blob_fetch(struct replica *r, const u8 digest[CRYPTO_HASH], fetch_fn *fn, void *ctx)
+{
+	struct fetch *f;
+
+	if (blob_present(r->log, digest)) {
+		fn(ctx, 0);
+		return;
+	}
+	for (f = r->fetches; f; f = f->next)
+		if (!memcmp(f->digest, digest, CRYPTO_HASH) && f->n_waiter < ARRAY_SIZE(f->waiter))
+			break;
+	if (f) {
+		f->waiter[f->n_waiter].fn = fn;
+		f->waiter[f->n_waiter++].ctx = ctx;
+		return;
+	}
+	f = calloc(1, sizeof(*f));
+	if (!f) {
+		fn(ctx, -DSI_ENOMEM);
+		return;
+	}
+	f->r = r;
+	memcpy(f->digest, digest, CRYPTO_HASH);
+	wbuf_init(&f->data, LIM_POLICY);
+	f->waiter[0].fn = fn;
+	f->waiter[0].ctx = ctx;
+	f->n_waiter = 1;
+	f->next = r->fetches;
+	r->fetches = f;
+	fetch_ask(f);
+}
 
 /* ORDER_BODIES: an entry names a blob we lack. */
 struct bodies {
@@ -537,5 +696,11 @@ void learn_free(struct replica *r)
 {
 	loop_timer_free(r->learn_timer);
 	stage_free(r->stage);
-	fetch_free(r);
+	while (r->fetches) {
+		struct fetch *f = r->fetches;
+
+		r->fetches = f->next;
+		wbuf_fini(&f->data);
+		free(f);
+	}
 }

@@ -135,9 +135,6 @@ static void on_request(void *ctx, struct direct_request *rq, const struct direct
 	case DIRECT_BLOB:
 		serve_blob(r, rq, p, n);
 		break;
-	case DIRECT_BLOB_DELTA:
-		fetch_serve_delta(r, rq, p, n);
-		break;
 	case DIRECT_ROOTS:
 		serve_roots(r, rq);
 		break;

@@ -201,29 +201,18 @@ json_t *status_cluster(const struct status_input *in)
 			 statements(&in->verdicts));
 }
 
-/* Of the blobs that came over the direct leg, this one; NULL: it did not. */
-static const struct replica_fetched *find_fetched(const struct replica_fetched *f, u32 n, const u8 digest[CRYPTO_HASH])
-{
-	for (u32 i = 0; i < n; i++)
-		if (!memcmp(f[i].digest, digest, CRYPTO_HASH))
-			return &f[i];
-	return NULL;
-}
-
-json_t *status_history(const struct state *s, const struct replica_fetched *fetched, u32 n_fetched)
+json_t *status_history(const struct state *s)
 {
 	json_t *a = json_array();
 
 	for (u32 i = 0; i < s->n_history; i++) {
 		const struct state_policy *p = &s->history[i];
-		const struct replica_fetched *f = find_fetched(fetched, n_fetched, p->digest);
 
-		json_array_append_new(a, json_pack("{s:I, s:o, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:b}", "version",
+		json_array_append_new(a, json_pack("{s:I, s:o, s:s, s:s, s:s, s:I, s:I, s:I, s:b}", "version",
 						   (json_int_t)p->version, "digest", hex(p->digest, CRYPTO_HASH), "name",
 						   p->name, "comment", p->comment, "author", p->author, "wall_ms",
 						   (json_int_t)p->wall_ms, "index", (json_int_t)p->index, "size",
-						   (json_int_t)p->size, "fetched", (json_int_t)(f ? f->wire : 0), "delta",
-						   f && f->delta, "current", p->version == s->policy.version));
+						   (json_int_t)p->size, "current", p->version == s->policy.version));
 	}
 	return json_pack("{s:o}", "versions", a);
 }

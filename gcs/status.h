@@ -11,7 +11,6 @@
 
 #include "gcs/census.h"
 #include "gcs/log.h"
-#include "gcs/replica.h"
 
 struct status_input {
 	const char *by;             /* "dsid" or "dsi-ss" */
@@ -37,7 +36,7 @@ struct status_local { /* of the node's own kernel */
 json_t *status_document(const struct status_input *in); /* new reference; NULL on ENOMEM, like all below */
 json_t *status_nodes(const struct status_input *in);
 json_t *status_cluster(const struct status_input *in);
-json_t *status_history(const struct state *s, const struct replica_fetched *fetched, u32 n_fetched);
+json_t *status_history(const struct state *s);
 json_t *status_log(struct log *g, u64 from, u32 max);
 json_t *status_refusals(const u64 *refusals);
 

@@ -47,18 +47,6 @@ enum ctl_who { CTL_ANY = 1, CTL_GROUP = 2, CTL_ROOT = 4 };
 	X(LOG, "log", CTL_BY_DSID | CTL_BY_SERVER, CTL_GROUP)                                         \
 	/* {from, max} -> {"entries": [{index, term, type, author, wall_ms, hash, text}]} */          \
 	X(COUNTERS, "counters", CTL_BY_DSID | CTL_BY_SERVER, CTL_ANY)                                 \
-	/* -> {refused_messages: {reason: n}, events_lost, denials: on record, log_base: index or 0; dsid's also \
-	 *     pacemaker: {what: n}, and, where there is a kernel part, kernel: {what: n}}: since the daemon's start, but for \
-	 *     what lies on disk or in the kernel */                                                   \
-	X(SERVICE_LIST, "service-list", CTL_BY_DSID, CTL_ANY)                                         \
-	/* -> {"services": [{name, version, kind: builtin|provider, state: serving|degraded|draining|stopped|failed, api, caps, \
-	 *     pid, uid, context, waiting, answered, restarts, why}], "connections": N} */            \
-	X(SERVICE_CLUSTER, "service-cluster", CTL_BY_DSID, CTL_ANY)                                   \
-	/* -> {"services": [{node, nid, present, name, version, api, state: serving|draining}]}: as each node last told */ \
-	X(SERVICE_RESTART, "service-restart", CTL_BY_DSID, CTL_ROOT)                                  \
-	X(SERVICE_REPLACE, "service-replace", CTL_BY_DSID, CTL_ROOT)                                  \
-	X(SERVICE_STOP, "service-stop", CTL_BY_DSID, CTL_ROOT)                                        \
-	/* {name} -> {text} */                                                                        \
 	X(ISOLATE, "isolate", CTL_BY_DSID, CTL_ROOT)                                                  \
 	/* {node, undo} -> {}: this node's kernel refuses that node, no quorum, no server */          \
 	X(FAILOVER, "failover", CTL_BY_SERVER, CTL_ROOT)                                              \

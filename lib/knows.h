@@ -23,9 +23,7 @@
 /* X(NAME, level) */
 #define KNOWS_TABLE(X)                                                                                 \
 	X(FIRST, 1)   /* entries up to CONFIRM, policy images of format 1 */                          \
-	X(IMAGE_2, 2) /* policy images of format 2; the rows of its sections come one by one */       \
-	X(SERVICE, 3) /* rules of class service in policy images */                                   \
-	X(PHASES, 4)  /* section PHASES, and names with a phase in CONTEXTS */
+	X(IMAGE_2, 2) /* policy images of format 2; the rows of its sections come one by one */
 
 enum knows {
 #define X(name, level) KNOWS_##name = level,

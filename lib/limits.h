@@ -24,7 +24,6 @@ enum {
 	LIM_ENTRY_BODY = 48 << 10, /* body of a log entry: must fit a ring message with its envelope */
 	LIM_BODY = 60 << 10,       /* any message body */
 	LIM_POLICY = 32 << 20,     /* a compiled policy image */
-	LIM_DELTA_IMAGE = 8 << 20, /* larger images travel whole: comparing them takes too long between two messages */
 	LIM_BLOB_NAME = 32,        /* blobs (policy images) are named by their SHA-256 */
 	LIM_DIRECT_FRAME = 1 << 20,/* one frame on the direct leg */
 	LIM_LINK_FRAME = 128 << 10,/* one frame between two processes of a daemon */
@@ -47,11 +46,6 @@ enum {
 	LIM_SVC_EACH = 32,         /* of these, of one connection */
 	LIM_SVC_WAIT_MS = 10000,   /* how long a request waits for its answer, also over a provider's restart */
 	LIM_SVC_DRAIN_MS = 5000,   /* how long an old generation may take for its last answers */
-	LIM_SVC_OWNED = 8,         /* services of one user who is not root, generations that drain included */
-	LIM_SVC_WATCHES = 128,     /* names that programs watch */
-	LIM_SVC_WATCHES_EACH = 8,  /* of these, by one connection */
-	LIM_SVC_QUEUED = 4 << 20,  /* bytes on the service socket that wait for one program to read them */
-	LIM_SVC_QUEUED_ALL = 32 << 20, /* and for all programs */
 };
 
 _Static_assert(LIM_ENTRY_BODY + 8192 <= LIM_BODY, "an entry fits a message body");
@@ -60,9 +54,6 @@ _Static_assert(LIM_FOREIGN_EACH < LIM_FOREIGN, "one member leaves room for the o
 _Static_assert(LIM_BODY + 1024 <= LIM_RING_MSG, "a body and its envelope fit the ring");
 _Static_assert(LIM_RING_MSG + 1024 <= LIM_LINK_FRAME, "a ring message fits a link frame");
 _Static_assert(LIM_SVC_EACH < LIM_SVC_CALLS, "one program leaves room for the others");
-_Static_assert(LIM_SVC_OWNED < LIM_SERVICES && LIM_SVC_QUEUED < LIM_SVC_QUEUED_ALL, "one program leaves room for the others");
-_Static_assert(LIM_SVC_WATCHES_EACH < LIM_SVC_WATCHES, "one program leaves room for the others");
-_Static_assert(LIM_SVC_EACH * LIM_SVC_FRAME <= LIM_SVC_QUEUED, "the answers to one program's requests fit its queue");
 _Static_assert(LIM_RING_CONF + LIM_RING_KEY + 1024 <= LIM_LINK_FRAME, "both files of the ring fit a link frame");
 
 #endif

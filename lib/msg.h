@@ -32,7 +32,6 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	MSG(VERDICTACK, 19, ALARM, ROLE_MANAGER, MSG_CLEAR, verdictack)                               \
 	MSG(ALARM, 20, ALARM, ROLE_MANAGER | ROLE_SERVER, MSG_SEALED, alarm)                          \
 	MSG(DENIALS, 32, AUDIT, ROLE_MANAGER, MSG_SEALED, denials)                                    \
-	MSG(SERVICES, 33, DISCOVERY, ROLE_MANAGER, MSG_SEALED, services)                              \
 	MSG(DIGEST, 24, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, digest)                                  \
 	MSG(RING, 25, MANAGEMENT, ROLE_MANAGER, MSG_CLEAR, ring)
 
@@ -116,10 +115,6 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	F(text, detail) /* path tail or address tuple */                                              \
 	F(u32, count)  /* alike ones folded into this record */
 
-/* Every service of the sender's node: sent when they change, and in each view. */
-#define BODY_SERVICES(F) F(blobs, services) /* body_service, one each */
-#define BODY_SERVICE(F) F(str, name) F(text, version) F(u32, api) F(u32, state) /* 0 serves, 1 drains */
-
 #define BODY_DECLARE_ALL                                                                               \
 	BODY_DECLARE(hello, BODY_HELLO)                                                               \
 	BODY_DECLARE(heartbeat, BODY_HEARTBEAT)                                                       \
@@ -137,9 +132,7 @@ enum msg_flag { MSG_CLEAR = 0, MSG_SEALED = 1, MSG_DIRECT = 2 };
 	BODY_DECLARE(alarm, BODY_ALARM)                                                               \
 	BODY_DECLARE(digest, BODY_DIGEST)                                                             \
 	BODY_DECLARE(denials, BODY_DENIALS)                                                           \
-	BODY_DECLARE(denial, BODY_DENIAL)                                                             \
-	BODY_DECLARE(services, BODY_SERVICES)                                                         \
-	BODY_DECLARE(service, BODY_SERVICE)
+	BODY_DECLARE(denial, BODY_DENIAL)
 BODY_DECLARE_ALL
 
 enum msg_type {

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum filter { FILTER_KEYS, FILTER_LOOP, FILTER_ENGINE, FILTER_MONITOR, FILTER_RING, FILTER_JOB, FILTER_COUNT };
+enum filter { FILTER_KEYS, FILTER_CHANNEL, FILTER_ENGINE, FILTER_MONITOR, FILTER_RING, FILTER_COUNT };
 
 static const struct {
 	const char *name, *user;
@@ -62,15 +62,11 @@ static const int calls_loop[] = {
 	SCMP_SYS(sync_file_range), SCMP_SYS(syncfs), SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(select), SCMP_SYS(pselect6),
 };
 
-/* Who is connected to the service socket: a handle that watches the process, and can do nothing to it without more. */
-static const int calls_engine[] = { SCMP_SYS(pidfd_open) };
-
-/* The monitor's own: BPF. */
-static const int calls_monitor[] = { SCMP_SYS(bpf), SCMP_SYS(pidfd_open) };
-/* What a job of root's needs from fork to exit: re-exec of this program, its dynamic loader, exec of one tool, its own
- * drop. Of the monitor too, whose filter it inherits. */
-static const int calls_job[] = {
-	SCMP_SYS(execve), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(close_range),
+/* The monitor's own: BPF; and what a job of root's needs from fork to exit: re-exec of this program, its dynamic
+ * loader, exec of one tool, its own drop. */
+static const int calls_monitor[] = {
+	SCMP_SYS(bpf), SCMP_SYS(execve), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(pidfd_open),
+	SCMP_SYS(close_range),
 	SCMP_SYS(arch_prctl), SCMP_SYS(set_tid_address), SCMP_SYS(pipe), SCMP_SYS(getpgrp), SCMP_SYS(setsid), SCMP_SYS(getsid),
 	SCMP_SYS(capget), SCMP_SYS(capset), SCMP_SYS(seccomp), SCMP_SYS(getresuid), SCMP_SYS(getresgid),
 };
@@ -85,19 +81,16 @@ static const int calls_ring[] = {
 	SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(prctl), SCMP_SYS(sysinfo),
 };
 
-enum { SETS = 4 };
+enum { SETS = 3 };
 static const struct {
 	const int *v;
 	size_t n;
 } filter_sets[FILTER_COUNT][SETS] = {
 	[FILTER_KEYS] = { { calls_basic, ARRAY_SIZE(calls_basic) } },
-	[FILTER_LOOP] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) } },
-	[FILTER_ENGINE] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) },
-			    { calls_engine, ARRAY_SIZE(calls_engine) } },
+	[FILTER_CHANNEL] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) } },
+	[FILTER_ENGINE] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) } },
 	[FILTER_MONITOR] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) },
-			     { calls_monitor, ARRAY_SIZE(calls_monitor) }, { calls_job, ARRAY_SIZE(calls_job) } },
-	[FILTER_JOB] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_loop, ARRAY_SIZE(calls_loop) },
-			 { calls_job, ARRAY_SIZE(calls_job) } },
+			     { calls_monitor, ARRAY_SIZE(calls_monitor) } },
 	[FILTER_RING] = { { calls_basic, ARRAY_SIZE(calls_basic) }, { calls_ring, ARRAY_SIZE(calls_ring) } },
 };
 
@@ -133,10 +126,6 @@ static const cap_value_t caps_monitor[] = {
 	CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_KILL, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH,
 	CAP_CHOWN, CAP_FOWNER,
 };
-
-/* Pacemaker's attribute daemon runs as its own user and takes root as a client, whose end of the shared memory is then
- * that user's. The tool it execs keeps this one and, with no_new_privs, gets no other. */
-static const cap_value_t caps_pacemaker[] = { CAP_DAC_OVERRIDE };
 
 /* Only what is both in the list and held: a container or unit may have taken some away already. */
 static int keep_caps(const cap_value_t *list, size_t n, struct err *e)
@@ -204,8 +193,6 @@ int sandbox_enter(enum sandbox_profile p, struct err *e)
 		rc = drop_ids(profile_table[p].user, e);
 		if (!rc)
 			rc = drop_caps(e);
-	} else if (p == SANDBOX_PACEMAKER) {
-		rc = keep_caps(caps_pacemaker, ARRAY_SIZE(caps_pacemaker), e);
 	} else {
 		rc = keep_caps(caps_monitor, p == SANDBOX_MONITOR ? ARRAY_SIZE(caps_monitor) : 0, e);
 	}

@@ -11,16 +11,15 @@
 
 #include "lib/err.h"
 
-/* X(NAME, user it becomes (NULL: stays root; with what lib/sandbox.c lists), filter) */
+/* X(NAME, user it becomes (NULL: stays root; only the monitor with capabilities), filter) */
 #define SANDBOX_TABLE(X)                                                                               \
 	X(MONITOR, NULL, FILTER_MONITOR)                                                              \
-	X(CHANNEL, "_dsichan", FILTER_LOOP)                                                        \
+	X(CHANNEL, "_dsichan", FILTER_CHANNEL)                                                        \
 	X(ENGINE, "_dsid", FILTER_ENGINE)                                                             \
 	X(NODE_KEYS, "_dsikey", FILTER_KEYS)                                                          \
-	X(SERVER, "_dsiss", FILTER_LOOP)                                                            \
+	X(SERVER, "_dsiss", FILTER_ENGINE)                                                            \
 	X(SERVER_KEYS, "_dsisskey", FILTER_KEYS)                                                      \
-	X(RING, NULL, FILTER_RING) /* root without a capability: the files are root's, corosync asks for root */ \
-	X(PACEMAKER, NULL, FILTER_JOB) /* root with one, DAC_OVERRIDE: Pacemaker's sockets are its own user's */
+	X(RING, NULL, FILTER_RING) /* root without a capability: the files are root's, corosync asks for root */
 
 enum sandbox_profile {
 #define X(name, user, filter) SANDBOX_##name,

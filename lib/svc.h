@@ -7,17 +7,12 @@
  * Packet: u16 version, u16 type, u32 id, then the fields of the type in the order of SVC_FIELD_TABLE. All integers
  * little-endian. What a type does not carry is absent, not zero. `id` is chosen by who asks, and comes back in the
  * reply; for REQUEST the manager chooses it. Numbers are append-only.
- *
- * The manager speaks first: a ME of id 0. Before it has come, a program sends nothing, or its connection is ended:
- * what it sends is judged by the context that it was in when the manager said so.
  */
 #ifndef DSI_LIB_SVC_H
 #define DSI_LIB_SVC_H
 
 #include "lib/err.h"
 #include "lib/limits.h"
-
-#define SVC_SOCKET "/run/dsi/dsi.sock"
 
 enum { SVC_VERSION = 1, SVC_HEAD = 8, SVC_TEXT = 32 };
 
@@ -55,10 +50,7 @@ enum svc_field {
 	X(RESULT, 8, SVC_MANAGER, SVC_F_CODE | SVC_F_DATA)                                                \
 	X(REQUEST, 9, SVC_MANAGER, SVC_F_TASK | SVC_F_DATA) /* a CALL, as its provider gets it */         \
 	X(ANSWER, 10, SVC_PROVIDER, SVC_F_CODE | SVC_F_DATA)                                              \
-	X(DRAIN, 11, SVC_MANAGER, 0) /* no more REQUEST comes: answer what you have, then end */          \
-	X(WATCH, 12, SVC_CLIENT, SVC_F_NAME)                                                              \
-	X(CHANGED, 13, SVC_MANAGER, SVC_F_VERSION | SVC_F_API | SVC_F_CAPS | SVC_F_CODE)                  \
-	/* to a WATCH: what FOUND would say, at once and whenever it changes; code alone: refused, or it is not there */
+	X(DRAIN, 11, SVC_MANAGER, 0) /* no more REQUEST comes: answer what you have, then end */
 
 enum svc_type {
 #define X(name, number, from, fields) SVC_##name = (number),

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REASON_NO_RULE = 2 }; /* DSI_REASON_NO_RULE of kernel/abi.h, which this folder may not include */
-
 static json_t *sid_name(const struct image *img, u32 sid)
 {
 	const char *name = img ? image_sid_name(img, sid) : NULL;
@@ -34,8 +32,7 @@ json_t *denial_record(const struct image *img, const struct denial_names *names,
 
 	key_of(d, &key);
 	image_perms_text(d->cls, d->perms, perms, sizeof(perms));
-	/* Of a service: whom no rule names may still need root, which no image says. */
-	if (img && d->cls && (d->cls != DSI_CLASS_SERVICE || d->reason == REASON_NO_RULE))
+	if (img && d->cls)
 		image_explain(img, names->node, &key, d->perms, why, sizeof(why));
 	if (d->snid)
 		snode = names->node_name(names->ctx, d->snid);

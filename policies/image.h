@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The compiled policy image: what is signed, pushed, stored and loaded. This header is the whole
- * contract for daemons and loader; outside the compiler nothing else of policies/ is needed but the must-allow check
- * (compiler/mustallow.h) and differences for the wire (compiler/delta.h).
+ * contract for daemons and loader; nothing outside the compiler needs any other file of policies/.
  *
  * The bytes are a function of the policy's meaning, its file base names and line numbers, and the base
  * image: no clock, no randomness, no absolute path. Version, author and signature are NOT in here: a
@@ -26,8 +25,7 @@
  *	         strictly ascending by (key, place, file, line)
  *	files    { u32 name }                  source files, base names
  *	  format 2 goes on:
- *	phases   { u32 sid, domain, phase }    by sid: a context, in use or retired, that is `domain` (a name) in a phase
- *	         (enum dsi_phase) other than execution; just these are called DOMAIN/PHASE, elsewhere a name has no slash
+ *	phases   { u32 sid, domain, phase }    by sid: `domain` (a name) in which phase; contexts only
  *	protect  { u32 ssid, tsid, u16 nclass, qual, u32 how }  by the first four, as in a rule's key; how: 1 mtls
  *	filter   { u16 from (node class), proto (IP), first, last, place, zero }  ascending; what the packet filter admits
  *	audit    { u32 ssid, tsid, cls, perms, level }  ascending: what is recorded from which level on
@@ -38,7 +36,7 @@
  *	attributes { u32 service, user, sid }  by service, user (names): the context of a session
  *
  * Written as format 1 unless a section of format 2 has rows, so that a cluster in the middle of an upgrade takes every
- * policy that its older members can. Of the sections of format 2 only PHASES is filled by now: rows in a
+ * policy that its older members can. The sections of format 2 are laid out here and filled by nothing yet: rows in a
  * section that this program has no meaning for are refused (-DSI_EVERSION), never skipped: what was left out might be
  * the refusal. IMAGE_SECTION_TABLE says by `level` who knows the rows (lib/knows.h).
  *
@@ -54,7 +52,6 @@
  *	                 a member past the lease: ssid STALE, nclass of that member
  *	         bind, listen { process, same process, LOCAL, pclass of local port }
  *	socket   create  { process, same process, LOCAL, DSI_SOCKET_QUAL(family, type) }
- *	service  { process, type of the service }: image_type_of_service(); asked by dsid alone, the kernel has no such hook
  * A peer on the same node is nclass LOCAL. Subjects with DSI_CTX_UNCONFINED need no rule where nclass is
  * LOCAL, whatever the class; elsewhere everybody does. Port 0 on bind ("any") is asked as port 0.
  */
@@ -101,7 +98,7 @@ enum {
 	X(RULES, 28, IMAGE_RULES_MAX, 1)                                                               \
 	X(FILES, 4, IMAGE_FILES_MAX, 1)                                                                \
 	/* format 2. KNOWS_NOBODY: laid out, not yet filled; who fills one gives it the next level */  \
-	X(PHASES, 12, IMAGE_SID_END, KNOWS_PHASES)                                                     \
+	X(PHASES, 12, IMAGE_NAMES_MAX, KNOWS_NOBODY)                                                   \
 	X(PROTECT, 16, IMAGE_ROWS_MAX, KNOWS_NOBODY)                                                   \
 	X(FILTER, 12, IMAGE_ROWS_MAX, KNOWS_NOBODY)                                                    \
 	X(AUDIT, 20, IMAGE_ROWS_MAX, KNOWS_NOBODY)                                                     \
@@ -141,12 +138,6 @@ struct image_context {
 	u32 flags;
 	const char *file; /* where declared; NULL for a reserved context that nobody declared */
 	u32 line;
-};
-
-struct image_phase {
-	u32 sid;
-	const char *domain;
-	u32 phase; /* enum dsi_phase, never execution */
 };
 
 struct image_type {
@@ -216,21 +207,16 @@ struct image_node image_node(const struct image *img, u32 i);
 struct image_group image_group(const struct image *img, u32 i);
 struct image_ports image_ports(const struct image *img, u32 i);
 struct image_rule image_rule(const struct image *img, u32 i);
-struct image_phase image_phase(const struct image *img, u32 i);
 const char *image_file(const struct image *img, u32 i);
 
-/* Look-ups. Names of reserved SIDs are known too; DOMAIN/execution is DOMAIN. */
+/* Look-ups. Names of reserved SIDs are known too. */
 u32 image_nclass_of(const struct image *img, const char *node_name); /* DSI_NCLASS_MEMBER when not named */
 u32 image_pclass_of(const struct image *img, u16 port);
 const char *image_sid_name(const struct image *img, u32 sid); /* NULL when unknown; retired names are found */
 bool image_sid_by_name(const struct image *img, const char *name, u32 *ret_sid);
 bool image_context_of(const struct image *img, u32 sid, struct image_context *ret);
-u32 image_phase_of(const struct image *img, u32 sid, const char **ret_domain); /* of a context; execution: its own name */
-const char *image_phase_name(u32 phase); /* NULL when unknown */
 u32 image_type_of_path(const struct image *img, const char *path); /* nearest labelled ancestor; DSI_SID_UNLABELED */
 u32 image_exec_of(const struct image *img, u32 from, const char *path); /* context after exec: `from` when no entry */
-/* A service is of the type that has its name; else `dsi` for dsi's own (dsi.*), DSI_SID_UNLABELED for all others. */
-u32 image_type_of_service(const struct image *img, const char *name);
 
 /*
  * What the node `own` loads: each key once, permissions of all its rules on this node merged, in

@@ -42,20 +42,6 @@ enum dsi_sid {
 	DSI_SID_FIRST = 64, /* first SID given to a policy context or file type */
 };
 
-/* Phases of a program's life: a context is a domain in one of them. Name in the language, and what is done in it. */
-#define DSI_PHASE_TABLE(X)                                                                             \
-	X(INSTALLATION, 1, "installation", "its files come and go: the package manager")             \
-	X(ACTIVATION, 2, "activation", "it is started")                                               \
-	X(CONFIGURATION, 3, "configuration", "its settings are changed")                              \
-	X(EXECUTION, 4, "execution", "it serves; what is written without a phase")
-
-enum dsi_phase {
-#define X(name, number, text, doc) DSI_PHASE_##name = number,
-	DSI_PHASE_TABLE(X)
-#undef X
-	DSI_PHASE_END
-};
-
 /* Node classes: nodes that no rule tells apart share one. The compiler numbers them from
  * DSI_NCLASS_FIRST by node *name*; the loader maps each NID to its class. */
 enum dsi_nclass {
@@ -71,8 +57,7 @@ enum dsi_nclass {
 	CLASS(FILE, 1, "file")                                                                        \
 	CLASS(PROCESS, 2, "process")                                                                  \
 	CLASS(TCP, 3, "tcp")                                                                          \
-	CLASS(SOCKET, 4, "socket")                                                                    \
-	CLASS(SERVICE, 5, "service")
+	CLASS(SOCKET, 4, "socket")
 
 #define DSI_PERM_TABLE(PERM)                                                                           \
 	PERM(FILE, READ, 0, "read")        /* open for reading; list a directory */                   \
@@ -89,9 +74,7 @@ enum dsi_nclass {
 	PERM(TCP, ACCEPT, 1, "accept")     /* target side, judged on the SYN before accept */         \
 	PERM(TCP, BIND, 2, "bind")         /* local port */                                           \
 	PERM(TCP, LISTEN, 3, "listen")                                                                \
-	PERM(SOCKET, CREATE, 0, "create")  /* qual = DSI_SOCKET_QUAL(family, type) */                 \
-	PERM(SERVICE, ANNOUNCE, 0, "announce") /* provide it; judged by dsid, not by the kernel */    \
-	PERM(SERVICE, USE, 1, "use")       /* call it */
+	PERM(SOCKET, CREATE, 0, "create")  /* qual = DSI_SOCKET_QUAL(family, type) */
 
 enum dsi_class {
 #define CLASS(name, number, text) DSI_CLASS_##name = number,

@@ -46,10 +46,7 @@ static void do_history(void *ctx, struct ipc_request *rq, const json_t *args)
 {
 	struct server *s = ctx;
 
-	const struct replica_fetched *f;
-	u32 n = replica_fetched(s->replica, &f);
-
-	ipc_answer(rq, 0, NULL, status_history(replica_state(s->replica), f, n));
+	ipc_answer(rq, 0, NULL, status_history(replica_state(s->replica)));
 }
 
 static u64 number(const json_t *args, const char *key, u64 other)
@@ -70,13 +67,9 @@ static void do_log(void *ctx, struct ipc_request *rq, const json_t *args)
 static void do_counters(void *ctx, struct ipc_request *rq, const json_t *args)
 {
 	struct server *s = ctx;
-	json_t *newest = store_denials(s->store, 0, 0, NULL, NULL, 1);
-	json_int_t denials = json_integer_value(json_object_get(json_array_get(newest, 0), "id"));
 
-	json_decref(newest);
-	ipc_answer(rq, 0, NULL, json_pack("{s:o, s:I, s:I, s:I}", "refused_messages", status_refusals(replica_refusals(s->replica)),
-					  "events_lost", (json_int_t)store_lost(s->store), "denials", denials, "log_base",
-					  (json_int_t)log_base(replica_log(s->replica), NULL)));
+	ipc_answer(rq, 0, NULL, json_pack("{s:o, s:I}", "refused_messages", status_refusals(replica_refusals(s->replica)),
+					  "events_lost", (json_int_t)store_lost(s->store)));
 }
 
 static void do_denials(void *ctx, struct ipc_request *rq, const json_t *args)

@@ -11,7 +11,6 @@
 #include "lib/ctl.h"
 #include "lib/log.h"
 #include "lib/notify.h"
-#include "policies/compiler/delta.h"
 #include "policies/denial.h"
 
 static const u64 HOUSEKEEPING_NS = 1000000000;
@@ -184,13 +183,10 @@ static void on_term(void *ctx)
 	loop_stop(s->loop, 0);
 }
 
-static const struct replica_delta image_delta = { delta_make, delta_apply };
-
 static int server_open(struct server *s, int keys_fd, struct err *e)
 {
 	struct replica_config rc = { .loop = s->loop, .role = ROLE_SERVER, .keys = &s->keys, .dir = s->conf.log_dir,
-				     .cluster = s->conf.cluster_file, .make_backend = make_backend,
-				     .delta = &image_delta };
+				     .cluster = s->conf.cluster_file, .make_backend = make_backend };
 	int code = keys_open(&s->keys, keys_fd, e);
 
 	if (code)

@@ -56,7 +56,7 @@ static bool alike(const struct body_denial *a, const struct body_denial *b)
 {
 	return a->ssid == b->ssid && a->tsid == b->tsid && a->snid == b->snid && a->cls == b->cls && a->perms == b->perms &&
 	       a->qual == b->qual && a->port == b->port && a->reason == b->reason && a->version == b->version &&
-	       a->pid == b->pid && !strcmp(a->comm, b->comm) && ((a->cls != DSI_CLASS_FILE && a->cls != DSI_CLASS_SERVICE) || !strcmp(a->detail, b->detail));
+	       a->pid == b->pid && !strcmp(a->comm, b->comm) && (a->cls != DSI_CLASS_FILE || !strcmp(a->detail, b->detail));
 }
 
 static void flush(void *ctx)
@@ -110,22 +110,6 @@ void denials_free(struct denials *d)
 	free(d);
 }
 
-static void take(struct denials *d, const struct body_denial *one)
-{
-	for (u32 i = 0; i < d->n_waiting; i++)
-		if (alike(&d->waiting[i], one)) {
-			d->waiting[i].count += one->count;
-			return;
-		}
-	if (d->n_waiting == WAITING_MAX) {
-		d->lost += one->count;
-		return;
-	}
-	d->waiting[d->n_waiting++] = *one;
-	if (!loop_timer_active(d->timer))
-		loop_timer_set(d->timer, BATCH_NS);
-}
-
 void denials_event(struct denials *d, const struct dsi_event *ev)
 {
 	struct body_denial one;
@@ -133,15 +117,18 @@ void denials_event(struct denials *d, const struct dsi_event *ev)
 	if (ev->type == DSI_EVENT_TRANSITION)
 		return;
 	translate(ev, &one);
-	take(d, &one);
-}
-
-void denials_put(struct denials *d, const struct body_denial *one)
-{
-	struct body_denial now = *one;
-
-	now.wall_ms = loop_wall_ms();
-	take(d, &now);
+	for (u32 i = 0; i < d->n_waiting; i++)
+		if (alike(&d->waiting[i], &one)) {
+			d->waiting[i].count += one.count;
+			return;
+		}
+	if (d->n_waiting == WAITING_MAX) {
+		d->lost += one.count;
+		return;
+	}
+	d->waiting[d->n_waiting++] = one;
+	if (!loop_timer_active(d->timer))
+		loop_timer_set(d->timer, BATCH_NS);
 }
 
 void denials_message(struct denials *d, u32 nid, const struct body_denials *m)

@@ -15,8 +15,6 @@ struct denials *denials_new(struct loop *l, struct replica *r);
 void denials_free(struct denials *d);
 /* From the monitor. */
 void denials_event(struct denials *d, const struct dsi_event *ev);
-/* What dsid itself refused: all fields but wall_ms set, count included. */
-void denials_put(struct denials *d, const struct body_denial *one);
 /* From the stream, own ones included: kept for local questions. */
 void denials_message(struct denials *d, u32 nid, const struct body_denials *m);
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "policies/compiler/entries.h"
-#include "policies/compiler/vocab.h"
 
 enum {
 	NEVER_SHOWN = 3, /* rules shown per `never` */
@@ -45,7 +44,7 @@ static const char *text_of_rule_target(const struct never *n, const struct dsi_r
 {
 	if (key->tsid == DSI_SID_ANY)
 		return "outside";
-	return sid_text(n->p, key->tsid, vocab_targets_types(key->cls));
+	return sid_text(n->p, key->tsid, key->cls == DSI_CLASS_FILE);
 }
 
 /* Entries know files by their final index. */

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "policies/compiler/check.h"
-#include "policies/compiler/vocab.h"
 
 struct checker {
 	struct policy *p;
@@ -68,32 +67,11 @@ static void collect_names(struct checker *c)
 			c->names[c->n_names++] = vocab_reserved_name(sid);
 }
 
-/* DOMAIN/PHASE of a domain that has no such phase. */
-static bool unknown_phase(struct checker *c, struct pos pos, const char *text)
-{
-	const char *slash = strchr(text, '/');
-	const struct symbol *s = NULL;
-	char domain[IMAGE_NAME_MAX + 1];
-
-	if (slash && slash - text <= IMAGE_NAME_MAX) {
-		memcpy(domain, text, (size_t)(slash - text));
-		domain[slash - text] = '\0';
-		s = policy_symbol_find(c->p, domain);
-	}
-	if (!s || !s->domain)
-		return false;
-	diag_error(c->p, c->diags, pos, "domain `%s` has no phase %s: write `phase %s { }` into it", domain, slash + 1, slash + 1);
-	diag_note(c->p, c->diags, s->domain->name.pos, "it is declared here");
-	return true;
-}
-
 static void unknown_name(struct checker *c, struct pos pos, const char *text)
 {
 	struct name_list l;
 	const char *near = NULL;
 
-	if (unknown_phase(c, pos, text))
-		return;
 	if (c->diags->n < DIAG_MAX) {
 		if (!c->names)
 			collect_names(c);
@@ -490,11 +468,10 @@ static bool target_ok(struct checker *c, struct rule *r, const struct symbol *s,
 {
 	const u32 own = DSI_PERM_TCP_BIND | DSI_PERM_TCP_LISTEN;
 
-	if (vocab_targets_types(r->cls)) {
+	if (r->cls == DSI_CLASS_FILE) {
 		if (symbol_is_type(s))
 			return true;
-		diag_error(c->p, c->diags, pos, "`%s` is %s, not a %s", s->text, kind_of(s),
-			   r->cls == DSI_CLASS_FILE ? "file type" : "type of a service (declare it: files NAME { })");
+		diag_error(c->p, c->diags, pos, "`%s` is %s, not a file type", s->text, kind_of(s));
 		return false;
 	}
 	if (r->cls == DSI_CLASS_TCP && r->perms & own && !symbol_is(s, DSI_SID_SELF)) {
@@ -634,8 +611,7 @@ static void warn_unconfined(struct checker *c, const struct rule *r)
 
 		for (u32 k = 0; k < n; k++)
 			if ((r->cls == DSI_CLASS_TCP && symbol_is(t[k].sym, DSI_SID_OUTSIDE)) ||
-			    (r->cls == DSI_CLASS_FILE && symbol_is(t[k].sym, DSI_SID_DSI)) ||
-			    r->cls == DSI_CLASS_SERVICE) /* announcing asks for a rule, unless it is root's */
+			    (r->cls == DSI_CLASS_FILE && symbol_is(t[k].sym, DSI_SID_DSI)))
 				return;
 	}
 	diag_warning(c->p, c->diags, r->pos, "this rule has no effect: its subject is unconfined");

@@ -23,11 +23,6 @@ struct retired {
 	u32 kind;
 };
 
-struct phase_row {
-	u32 sid, phase;
-	const char *domain;
-};
-
 struct compiler {
 	struct policy *p;
 	struct diag_list *diags;
@@ -41,8 +36,6 @@ struct compiler {
 	u32 n_named;
 	struct retired *retired;
 	u32 n_retired;
-	struct phase_row *phases; /* by SID: what is called DOMAIN/PHASE, in use or retired */
-	u32 n_phases;
 	const char **strings; /* sorted, unique */
 	u32 *offsets;
 	u32 n_strings, cap_strings;
@@ -207,39 +200,6 @@ static int assign_sids(struct compiler *c)
 	return r;
 }
 
-/* Phases. */
-
-static int cmp_phase(const void *a, const void *b)
-{
-	u32 x = ((const struct phase_row *)a)->sid, y = ((const struct phase_row *)b)->sid;
-
-	return x < y ? -1 : x > y;
-}
-
-/* DOMAIN/PHASE is in the name already: the row says it to programs, and to which of them. */
-static void add_phase(struct compiler *c, u32 sid, const char *name)
-{
-	const char *slash = strchr(name, '/');
-
-	if (slash)
-		c->phases[c->n_phases++] = (struct phase_row){ sid, vocab_phase(slash + 1, strlen(slash + 1)),
-							       arena_strndup(c->p->arena, name, (size_t)(slash - name)) };
-}
-
-static int collect_phases(struct compiler *c)
-{
-	c->phases = arena_array(c->p->arena, (size_t)c->n_named + c->n_retired, sizeof(*c->phases));
-	if (!c->phases)
-		return -DSI_ENOMEM;
-	for (u32 i = 0; i < c->n_named; i++)
-		add_phase(c, c->named[i].sid, c->named[i].sym->text);
-	for (u32 i = 0; i < c->n_retired; i++)
-		add_phase(c, c->retired[i].sid, c->retired[i].name);
-	if (c->n_phases)
-		qsort(c->phases, c->n_phases, sizeof(*c->phases), cmp_phase);
-	return c->p->arena->failed ? -DSI_ENOMEM : 0;
-}
-
 /* Strings. */
 
 static int cmp_string(const void *a, const void *b)
@@ -260,7 +220,7 @@ static const char *policy_title(const struct policy *p)
 
 static u32 count_strings(const struct compiler *c)
 {
-	u32 n = c->n_named + c->n_retired + c->n_phases + c->places.n_nodes + c->p->n_groups + c->p->n_files;
+	u32 n = c->n_named + c->n_retired + c->places.n_nodes + c->p->n_groups + c->p->n_files;
 
 	for (const struct filetype *t = c->p->types; t; t = t->next)
 		n += t->n_paths;
@@ -281,8 +241,6 @@ static void add_strings(struct compiler *c)
 		add_string(c, c->named[i].sym->text);
 	for (u32 i = 0; i < c->n_retired; i++)
 		add_string(c, c->retired[i].name);
-	for (u32 i = 0; i < c->n_phases; i++)
-		add_string(c, c->phases[i].domain);
 	for (u32 i = 0; i < c->places.n_nodes; i++)
 		add_string(c, c->places.nodes[i]->sym->text);
 	for (const struct group *g = c->p->groups; g; g = g->next)
@@ -525,22 +483,13 @@ static void write_files(struct compiler *c)
 		wbuf_u32(c->out, offset_of(c, policy_file_base(c->p, c->files[i])));
 }
 
-static void write_phases(struct compiler *c)
-{
-	for (u32 i = 0; i < c->n_phases; i++) {
-		wbuf_u32(c->out, c->phases[i].sid);
-		wbuf_u32(c->out, offset_of(c, c->phases[i].domain));
-		wbuf_u32(c->out, c->phases[i].phase);
-	}
-}
-
 /* NULL: one of format 2 that the language has no words for yet, so without rows. */
 static void (*const writers[IMAGE_SECTION_COUNT])(struct compiler *c) = {
 	[IMAGE_STRINGS] = write_strings, [IMAGE_CONTEXTS] = write_contexts, [IMAGE_TYPES] = write_types,
 	[IMAGE_RETIRED] = write_retired, [IMAGE_NAMES] = write_names,       [IMAGE_PATHS] = write_paths,
 	[IMAGE_EXECS] = write_execs,     [IMAGE_NODES] = write_nodes,       [IMAGE_GROUPS] = write_groups,
 	[IMAGE_PLACES] = write_places,   [IMAGE_PORTS] = write_ports,       [IMAGE_RULES] = write_rules,
-	[IMAGE_FILES] = write_files,     [IMAGE_PHASES] = write_phases,
+	[IMAGE_FILES] = write_files,
 };
 
 static const u32 widths[IMAGE_SECTION_COUNT] = {
@@ -639,8 +588,6 @@ static int compile(struct compiler *c, const u8 *base_digest)
 
 	if (!r)
 		r = assign_sids(c);
-	if (!r)
-		r = collect_phases(c);
 	if (!r)
 		r = ports_build(c->p, c->diags, &c->ports);
 	if (!r)

@@ -253,7 +253,7 @@ static void rule_line(struct lines *l, const struct tuple *t, u32 first, u32 end
 		add_sockets(l, t, first, end_);
 	} else {
 		text_add(&l->t, " %s:%s { %s }",
-			 x->ssid == x->tsid && !vocab_targets_types(x->cls) ? "self" : text_sid(l->img, x->tsid),
+			 x->ssid == x->tsid && x->cls != DSI_CLASS_FILE ? "self" : text_sid(l->img, x->tsid),
 			 image_class_name(x->cls), image_perm_name(x->cls, x->bit));
 		if (x->cls == DSI_CLASS_TCP)
 			add_ports(l, t, first, end_);

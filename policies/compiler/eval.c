@@ -127,7 +127,7 @@ static bool local_pair(const struct rule *r, const struct term *s, const struct 
 {
 	if (q->where != EVAL_LOCAL || !(r->perms & q->perm) || !on_holds(r, q->own) || !subject_is(s, q->subject))
 		return false;
-	if (r->cls == DSI_CLASS_FILE || r->cls == DSI_CLASS_SERVICE)
+	if (r->cls == DSI_CLASS_FILE)
 		return names(t->name.sym, q->target, 0);
 	return target_is(t, q->subject, q->target);
 }

@@ -7,7 +7,6 @@
 
 #include "policies/compiler/check.h"
 #include "policies/compiler/expand.h"
-#include "policies/compiler/vocab.h"
 
 u32 expand_context_sid(const struct symbol *s)
 {
@@ -137,7 +136,7 @@ static int expand_pair(struct expand *x, const struct rule *r, const struct symb
 
 	if (r->cls == DSI_CLASS_TCP)
 		return expand_tcp(x, r, s, st, t, tt);
-	if (vocab_targets_types(r->cls))
+	if (r->cls == DSI_CLASS_FILE)
 		key.tsid = expand_type_sid(t);
 	else
 		key.tsid = symbol_is(t, DSI_SID_SELF) ? key.ssid : expand_context_sid(t);

@@ -106,36 +106,13 @@ static void candidates(struct text *t, const struct image *img, const struct dsi
 	}
 	if (!n && key->cls != DSI_CLASS_TCP && key->cls != DSI_CLASS_SOCKET)
 		text_add(t, "; no rule lets `%s` do anything to %s `%s`", text_sid(img, key->ssid),
-			 key->cls == DSI_CLASS_FILE    ? "files of type" :
-			 key->cls == DSI_CLASS_SERVICE ? "services of type" : "process", text_sid(img, key->tsid));
+			 key->cls == DSI_CLASS_FILE ? "files of type" : "process", text_sid(img, key->tsid));
 	if (n)
 		text_add(t, "; nearest:");
 	for (i = 0; i < n; i++) {
 		struct image_rule r = image_rule(img, best[i].rule);
 
 		near_text(t, img, &r, key, perm, own_class);
-	}
-}
-
-/* The same domain in other phases that may: what a person who was refused most likely wants to know. */
-static void other_phases(struct text *t, const struct image *img, const char *own, const struct dsi_rule_key *key, u32 perm)
-{
-	const char *domain, *other;
-
-	(void)image_phase_of(img, key->ssid, &domain);
-	for (u32 i = 0; i < image_count(img, IMAGE_CONTEXTS) && image_count(img, IMAGE_PHASES); i++) {
-		struct image_context c = image_context(img, i);
-		struct dsi_rule_key k = *key;
-		struct image_why why;
-		u32 phase = image_phase_of(img, c.sid, &other);
-
-		if (c.sid == key->ssid || !domain || !other || strcmp(domain, other))
-			continue;
-		k.ssid = c.sid;
-		k.tsid = key->tsid == key->ssid ? c.sid : key->tsid; /* self */
-		if (image_decide(img, own, &k, perm, &why) == IMAGE_ALLOWED)
-			text_add(t, "\n  in phase %s `%s` may, by %s:%u", vocab_phase_name(phase), domain,
-				 image_rule(img, why.rule).file, image_rule(img, why.rule).line);
 	}
 }
 
@@ -181,7 +158,6 @@ enum image_verdict image_explain(const struct image *img, const char *own, const
 	case IMAGE_REFUSED:
 		text_add(&t, "no rule: default deny");
 		candidates(&t, img, key, perm, image_nclass_of(img, own));
-		other_phases(&t, img, own, key, perm);
 		break;
 	}
 	return v;

@@ -51,12 +51,6 @@ u32 image_count(const struct image *img, enum image_section section)
 	return img->section[section].count;
 }
 
-/* A class that programs of before do not know: they refuse an image with a rule of it. */
-static u32 class_level(u32 cls)
-{
-	return cls == DSI_CLASS_SERVICE ? KNOWS_SERVICE : KNOWS_FIRST;
-}
-
 u32 image_level(const struct image *img)
 {
 	u32 level = img->format == 1 ? 1 : KNOWS_IMAGE_2;
@@ -64,8 +58,6 @@ u32 image_level(const struct image *img)
 	for (u32 s = 0; s < IMAGE_SECTION_COUNT; s++)
 		if (img->section[s].count)
 			level = MAX(level, sections[s].level);
-	for (u32 i = 0; i < image_count(img, IMAGE_RULES); i++)
-		level = MAX(level, class_level(word(img, IMAGE_RULES, i, 3)));
 	return level;
 }
 
@@ -164,15 +156,6 @@ struct image_rule image_rule(const struct image *img, u32 i)
 	};
 }
 
-struct image_phase image_phase(const struct image *img, u32 i)
-{
-	return (struct image_phase){
-		.sid = word(img, IMAGE_PHASES, i, 0),
-		.domain = str(img, word(img, IMAGE_PHASES, i, 1)),
-		.phase = word(img, IMAGE_PHASES, i, 2),
-	};
-}
-
 const char *image_file(const struct image *img, u32 i)
 {
 	return str(img, word(img, IMAGE_FILES, i, 0));
@@ -195,11 +178,6 @@ static bool str_ok(const struct image *img, u32 offset)
 static bool name_ok(const struct image *img, u32 offset)
 {
 	return str_ok(img, offset) && image_name_valid(str(img, offset), strlen(str(img, offset)));
-}
-
-static bool context_name_ok(const struct image *img, u32 offset, u32 *ret_phase)
-{
-	return str_ok(img, offset) && image_context_name_valid(str(img, offset), strlen(str(img, offset)), ret_phase);
 }
 
 static bool path_ok(const struct image *img, u32 offset)
@@ -261,13 +239,10 @@ static const char *check_sids(struct image *img, enum image_section s, const u32
 	if (n < n_fixed)
 		return "reserved rows missing";
 	for (u32 i = 0; i < n; i++) {
-		u32 sid = word(img, s, i, 0), name = word(img, s, i, 1), phase = DSI_PHASE_EXECUTION;
+		u32 sid = word(img, s, i, 0), name = word(img, s, i, 1);
 
-		if (s == IMAGE_TYPES ? !name_ok(img, name) : !context_name_ok(img, name, &phase))
+		if (!name_ok(img, name))
 			return "bad name";
-		/* section PHASES says the same, and keeps programs that know no phases away from such a name */
-		if (phase != DSI_PHASE_EXECUTION && !has_sid(img, IMAGE_PHASES, sid))
-			return "name with a phase, and no row in PHASES";
 		if (i < n_fixed) {
 			if (sid != fixed[i] || strcmp(str(img, name), vocab_reserved_name(sid)))
 				return "wrong reserved row";
@@ -341,32 +316,6 @@ static const char *check_names(struct image *img)
 			return "name of another SID";
 		if (vocab_reserved(str(img, name)))
 			return "reserved name";
-	}
-	return NULL;
-}
-
-/* Just the contexts that are called DOMAIN/PHASE (check_sids() saw that none of these is missing). */
-static const char *check_phases(struct image *img)
-{
-	for (u32 i = 0; i < image_count(img, IMAGE_PHASES); i++) {
-		u32 sid = word(img, IMAGE_PHASES, i, 0), domain = word(img, IMAGE_PHASES, i, 1);
-		u32 at = find_sid(img, IMAGE_CONTEXTS, sid), old = find_sid(img, IMAGE_RETIRED, sid), phase, parent;
-		bool live = at < image_count(img, IMAGE_CONTEXTS);
-		const char *name, *slash;
-
-		if (i && sid <= word(img, IMAGE_PHASES, i - 1, 0))
-			return "SIDs out of order";
-		if (!live && (old == image_count(img, IMAGE_RETIRED) || word(img, IMAGE_RETIRED, old, 2) != IMAGE_KIND_CONTEXT))
-			return "phase of no context";
-		name = str(img, live ? word(img, IMAGE_CONTEXTS, at, 1) : word(img, IMAGE_RETIRED, old, 1));
-		slash = strchr(name, '/');
-		if (!slash || !image_context_name_valid(name, strlen(name), &phase) || phase != word(img, IMAGE_PHASES, i, 2))
-			return "phase that its name does not say";
-		if (!name_ok(img, domain) || strlen(str(img, domain)) != (size_t)(slash - name) ||
-		    memcmp(str(img, domain), name, (size_t)(slash - name)))
-			return "domain that its name does not say";
-		if (live && (!image_sid_by_name(img, str(img, domain), &parent) || !has_sid(img, IMAGE_CONTEXTS, parent)))
-			return "phase of no domain";
 	}
 	return NULL;
 }
@@ -527,7 +476,6 @@ static const char *check_rule_shape(const struct image *img, const struct dsi_ru
 		return "qualifier without a meaning";
 	switch (k->cls) {
 	case DSI_CLASS_FILE:
-	case DSI_CLASS_SERVICE:
 		return check_local(img, k, IMAGE_TYPES);
 	case DSI_CLASS_TCP:
 		return check_tcp(img, k, allow);
@@ -600,10 +548,10 @@ static int check_sections(struct image *img, struct err *e)
 		{ IMAGE_TYPES, check_types },     { IMAGE_RETIRED, check_retired }, { IMAGE_NAMES, check_names },
 		{ IMAGE_PATHS, check_paths },     { IMAGE_EXECS, check_execs },     { IMAGE_NODES, check_nodes },
 		{ IMAGE_GROUPS, check_groups },   { IMAGE_PLACES, check_places },   { IMAGE_PORTS, check_ports },
-		{ IMAGE_RULES, check_rules },     { IMAGE_PHASES, check_phases },
+		{ IMAGE_RULES, check_rules },
 	};
 
-	_Static_assert(ARRAY_SIZE(checks) == IMAGE_SECTION_COUNT_1 + 1 /* PHASES */, "every section that may have rows is checked");
+	_Static_assert(ARRAY_SIZE(checks) == IMAGE_SECTION_COUNT_1, "every section that may have rows is checked");
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
 		const char *why = checks[i].check(img);
 

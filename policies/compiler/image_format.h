@@ -29,8 +29,6 @@ static inline u32 image_section_count(u32 format)
 
 /* Names: letters, digits, `_` `-` `.`; not empty; at most IMAGE_NAME_MAX. */
 bool image_name_valid(const char *s, size_t len);
-/* The same, or DOMAIN/PHASE with a phase other than execution. *ret_phase: enum dsi_phase. */
-bool image_context_name_valid(const char *s, size_t len, u32 *ret_phase);
 /* Paths: absolute, without empty, `.` or `..` parts, no trailing slash. NULL, or what is wrong. */
 const char *image_path_invalid(const char *s, size_t len);
 

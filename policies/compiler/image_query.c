@@ -23,18 +23,6 @@ bool image_name_valid(const char *s, size_t len)
 	return true;
 }
 
-bool image_context_name_valid(const char *s, size_t len, u32 *ret_phase)
-{
-	const char *slash = memchr(s, '/', len);
-
-	*ret_phase = DSI_PHASE_EXECUTION;
-	if (!slash)
-		return image_name_valid(s, len);
-	*ret_phase = vocab_phase(slash + 1, len - (size_t)(slash + 1 - s));
-	return len <= IMAGE_NAME_MAX && *ret_phase && *ret_phase != DSI_PHASE_EXECUTION &&
-	       image_name_valid(s, (size_t)(slash - s));
-}
-
 const char *image_path_invalid(const char *s, size_t len)
 {
 	size_t start = 1;
@@ -166,17 +154,9 @@ static int cmp_name(const struct image *img, u32 i, const void *name)
 
 bool image_sid_by_name(const struct image *img, const char *name, u32 *ret_sid)
 {
-	const char *slash = strchr(name, '/');
-	char domain[IMAGE_NAME_MAX + 1];
-	const struct vocab_name *r;
+	const struct vocab_name *r = vocab_reserved(name);
 	u32 n = image_count(img, IMAGE_NAMES), i;
 
-	if (slash && slash - name < IMAGE_NAME_MAX && vocab_phase(slash + 1, strlen(slash + 1)) == DSI_PHASE_EXECUTION) {
-		memcpy(domain, name, (size_t)(slash - name));
-		domain[slash - name] = '\0';
-		name = domain;
-	}
-	r = vocab_reserved(name);
 	if (r) {
 		*ret_sid = r->number;
 		return true;
@@ -186,25 +166,6 @@ bool image_sid_by_name(const struct image *img, const char *name, u32 *ret_sid)
 		return false;
 	(void)image_name_row(img, i, ret_sid);
 	return true;
-}
-
-static int cmp_phase(const struct image *img, u32 i, const void *sid)
-{
-	return cmp_u32(image_phase(img, i).sid, *(const u32 *)sid);
-}
-
-u32 image_phase_of(const struct image *img, u32 sid, const char **ret_domain)
-{
-	u32 n = image_count(img, IMAGE_PHASES), i = lower_bound(img, n, cmp_phase, &sid);
-	bool found = i < n && image_phase(img, i).sid == sid;
-
-	*ret_domain = found ? image_phase(img, i).domain : image_sid_name(img, sid);
-	return found ? image_phase(img, i).phase : DSI_PHASE_EXECUTION;
-}
-
-const char *image_phase_name(u32 phase)
-{
-	return vocab_phase_name(phase);
 }
 
 static int cmp_path(const struct image *img, u32 i, const void *path)
@@ -233,18 +194,6 @@ u32 image_type_of_path(const struct image *img, const char *path)
 		len = MAX(len - 1, (size_t)1);
 		buf[len] = '\0';
 	}
-}
-
-u32 image_type_of_service(const struct image *img, const char *name)
-{
-	u32 sid, n = image_count(img, IMAGE_TYPES), i;
-
-	if (!vocab_reserved(name) && image_sid_by_name(img, name, &sid)) {
-		i = lower_bound(img, n, cmp_type, &sid);
-		if (i < n && image_type(img, i).sid == sid)
-			return sid;
-	}
-	return strncmp(name, "dsi.", 4) ? DSI_SID_UNLABELED : DSI_SID_DSI;
 }
 
 struct exec_key {

@@ -61,19 +61,6 @@ static void bad(struct token *t, const char *why)
 	t->why = why;
 }
 
-/* Behind a name: "/configuration" when that is a phase and the word ends there. `exec/installation` stays a keyword and a
- * path, as it was before phases. */
-static const char *lex_phase(const struct lexer *l, const char *name, const char *at)
-{
-	const char *end = at + 1;
-
-	if (at == l->end || *at != '/' || (at - name == 4 && !memcmp(name, "exec", 4)))
-		return at;
-	while (end < l->end && is_name(*end))
-		end++;
-	return vocab_phase(at + 1, (size_t)(end - at - 1)) && (end == l->end || *end != '/') ? end : at;
-}
-
 /* "8080-8090" is a number, a dash, a number; "3com-1" is a name. */
 static const char *lex_word(struct lexer *l, struct token *t)
 {
@@ -89,7 +76,6 @@ static const char *lex_word(struct lexer *l, struct token *t)
 		return end;
 	}
 	t->kind = TOK_NAME;
-	end = lex_phase(l, s, end);
 	if (end - s > IMAGE_NAME_MAX)
 		bad(t, "name is longer than 63 characters");
 	return end;

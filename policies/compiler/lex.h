@@ -10,7 +10,7 @@
 
 enum token_kind {
 	TOK_END,
-	TOK_NAME,   /* letters, digits, _ - . ; also NAME/PHASE, as one */
+	TOK_NAME,   /* letters, digits, _ - . */
 	TOK_NUMBER, /* digits */
 	TOK_PATH,   /* starts with /; ends at a space or one of ; , { } " # */
 	TOK_STRING, /* "..." on one line; s, len without the quotes */

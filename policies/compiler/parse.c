@@ -115,41 +115,10 @@ static void *vec_copy(struct parser *ps, const struct vec *v, size_t size)
 	return data;
 }
 
-static bool unknown_phase(struct parser *ps, const char *word, size_t len);
-
-/* `x/configuratoin` and `x /configuration` are a name and a path. */
-static bool phase_after(struct parser *ps)
-{
-	return ps->tok.kind != TOK_PATH || ps->tok.pos.line != ps->after_prev.line || ps->tok.pos.col != ps->after_prev.col ||
-	       unknown_phase(ps, ps->tok.s + 1, ps->tok.len - 1);
-}
-
-/* A context by name: NAME, or NAME/PHASE; NAME/execution is NAME. */
-static bool context_name(struct parser *ps, const char *what, struct ref *ret)
-{
-	const char *slash;
-	u32 len = ps->tok.len;
-
-	if (ps->tok.kind != TOK_NAME)
-		return wrong(ps, what);
-	slash = memchr(ps->tok.s, '/', len);
-	if (slash && vocab_phase(slash + 1, len - (size_t)(slash + 1 - ps->tok.s)) == DSI_PHASE_EXECUTION)
-		len = (u32)(slash - ps->tok.s);
-	ret->pos = ps->tok.pos;
-	ret->sym = policy_symbol(ps->p, ps->tok.s, len);
-	advance(ps);
-	return ret->sym && phase_after(ps);
-}
-
-/* What is no context has no phases. */
 static bool name(struct parser *ps, const char *what, struct ref *ret)
 {
 	if (ps->tok.kind != TOK_NAME)
 		return wrong(ps, what);
-	if (memchr(ps->tok.s, '/', ps->tok.len)) {
-		diag_error(ps->p, ps->diags, ps->tok.pos, "expected %s, not the phase `%.*s`", what, (int)ps->tok.len, ps->tok.s);
-		return false;
-	}
 	ret->pos = ps->tok.pos;
 	ret->sym = policy_symbol(ps->p, ps->tok.s, ps->tok.len);
 	advance(ps);
@@ -157,14 +126,14 @@ static bool name(struct parser *ps, const char *what, struct ref *ret)
 }
 
 /* NAME, NAME ... */
-static bool name_list(struct parser *ps, const char *what, bool (*one)(struct parser *, const char *, struct ref *))
+static bool name_list(struct parser *ps, const char *what)
 {
 	struct ref *r;
 
 	ps->refs.n = 0;
 	do {
 		r = vec_push(ps, &ps->refs, sizeof(*r));
-		if (!r || !one(ps, what, r))
+		if (!r || !name(ps, what, r))
 			return false;
 	} while (accept(ps, ","));
 	return true;
@@ -241,7 +210,7 @@ static bool parse_nodes(struct parser *ps)
 	/* in the model also when its list is wrong: else every use of the name would be an error too */
 	*ps->p->groups_end = g;
 	ps->p->groups_end = &g->next;
-	if (!expect(ps, "=") || !name_list(ps, "a node's name", name))
+	if (!expect(ps, "=") || !name_list(ps, "a node's name"))
 		return false;
 	g->nodes = vec_copy(ps, &ps->refs, sizeof(struct ref));
 	g->n_nodes = ps->refs.n;
@@ -254,7 +223,7 @@ static bool parse_set(struct parser *ps)
 	struct set *s = arena_alloc(ps->p->arena, sizeof(*s));
 
 	advance(ps);
-	if (!s || !name(ps, "the set's name", &s->name) || !expect(ps, "=") || !name_list(ps, "a name", context_name))
+	if (!s || !name(ps, "the set's name", &s->name) || !expect(ps, "=") || !name_list(ps, "a name"))
 		return false;
 	s->members = vec_copy(ps, &ps->refs, sizeof(struct ref));
 	s->n_members = ps->refs.n;
@@ -278,7 +247,7 @@ static bool domain_from(struct parser *ps, struct domain *d)
 		diag_error(ps->p, ps->diags, ps->after_prev, "second `from`: list all domains in one");
 		return false;
 	}
-	if (!name_list(ps, "a domain's name", context_name))
+	if (!name_list(ps, "a domain's name"))
 		return false;
 	d->has_from = true;
 	d->from = vec_copy(ps, &ps->refs, sizeof(struct ref));
@@ -313,78 +282,10 @@ static bool domain_item(struct parser *ps, struct domain *d)
 	for (size_t i = 0; i < ARRAY_SIZE(items); i++)
 		if (accept(ps, items[i].word))
 			return items[i].parse(ps, d) && expect(ps, ";");
-	return wrong(ps, d->of ? "`exec`, `from`, `permissive`, `unconfined` or `}`"
-			       : "`exec`, `from`, `permissive`, `unconfined`, `phase` or `}`");
+	return wrong(ps, "`exec`, `from`, `permissive`, `unconfined` or `}`");
 }
 
-/* The context of a phase: the domain itself for execution, else one more in the model, called DOMAIN/PHASE. */
-static struct domain *phase_context(struct parser *ps, struct domain *d, u32 phase)
-{
-	char text[2 * IMAGE_NAME_MAX];
-	struct domain *ph = phase == DSI_PHASE_EXECUTION ? d : arena_alloc(ps->p->arena, sizeof(*ph));
-	int len = snprintf(text, sizeof(text), "%s/%s", d->name.sym->text, vocab_phase_name(phase));
-
-	if (!ph)
-		return NULL;
-	if (d->phases[phase]) {
-		diag_error(ps->p, ps->diags, ps->tok.pos, "second `phase %s` of `%s`: one block says all of it",
-			   vocab_phase_name(phase), d->name.sym->text);
-		diag_note(ps->p, ps->diags, d->phases[phase]->name.pos, "the first one is here");
-		return NULL;
-	}
-	if (len > IMAGE_NAME_MAX) {
-		diag_error(ps->p, ps->diags, ps->tok.pos, "name `%s` is longer than %d characters", text, IMAGE_NAME_MAX);
-		return NULL;
-	}
-	d->phases[phase] = ph;
-	if (ph == d)
-		return d;
-	ph->of = d;
-	ph->phase = phase;
-	ph->name = (struct ref){ policy_symbol(ps->p, text, (size_t)len), ps->tok.pos };
-	if (!ph->name.sym)
-		return NULL;
-	*ps->p->domains_end = ph;
-	ps->p->domains_end = &ph->next;
-	return ph;
-}
-
-/* phase PHASE { exec PATH; from NAME; permissive; unconfined; } */
-static bool parse_phase(struct parser *ps, struct domain *d)
-{
-	u32 before = ps->paths.n, phase;
-	struct domain *ph;
-
-	if (ps->tok.kind != TOK_NAME)
-		return wrong(ps, "a phase");
-	phase = vocab_phase(ps->tok.s, ps->tok.len);
-	if (!phase)
-		return unknown_phase(ps, ps->tok.s, ps->tok.len);
-	ph = phase_context(ps, d, phase);
-	if (!ph)
-		return false;
-	advance(ps);
-	if (!expect(ps, "{"))
-		return false;
-	while (!at(ps, "}"))
-		if (!domain_item(ps, ph))
-			return false;
-	if (ph != d) {
-		/* its paths lie behind those that the domain itself has so far */
-		struct vec own = { NULL, ps->paths.n - before, 0 };
-
-		if (own.n)
-			own.data = (struct pathref *)ps->paths.data + before;
-
-		ph->execs = vec_copy(ps, &own, sizeof(struct pathref));
-		ph->n_execs = own.n;
-		ph->whole = true;
-		ps->paths.n = before;
-	}
-	return expect(ps, "}");
-}
-
-/* domain NAME { exec PATH; from NAME; permissive; unconfined; phase PHASE { ... } } */
+/* domain NAME { exec PATH; from NAME; permissive; unconfined; } */
 static bool parse_domain(struct parser *ps)
 {
 	struct domain *d = arena_alloc(ps->p->arena, sizeof(*d));
@@ -395,12 +296,11 @@ static bool parse_domain(struct parser *ps)
 	/* in the model also when its body is wrong, as groups */
 	*ps->p->domains_end = d;
 	ps->p->domains_end = &d->next;
-	d->phase = DSI_PHASE_EXECUTION;
 	ps->paths.n = 0;
 	if (!expect(ps, "{"))
 		return false;
 	while (!at(ps, "}"))
-		if (accept(ps, "phase") ? !parse_phase(ps, d) : !domain_item(ps, d))
+		if (!domain_item(ps, d))
 			return false;
 	d->execs = vec_copy(ps, &ps->paths, sizeof(struct pathref));
 	d->n_execs = ps->paths.n;
@@ -455,7 +355,7 @@ static bool parse_term(struct parser *ps, struct vec *v, const char *what)
 	*t = (struct term){ .name.pos = ps->tok.pos };
 	if (accept(ps, "*"))
 		return true;
-	return context_name(ps, what, &t->name) && parse_place(ps, t);
+	return name(ps, what, &t->name) && parse_place(ps, t);
 }
 
 /* NAME, NAME@GROUP, or { NAME NAME@GROUP }@GROUP */
@@ -511,11 +411,6 @@ static const char *next_socktype(const void *arg DSI_UNUSED, u32 i)
 	return vocab_socktype_at(i);
 }
 
-static const char *next_phase(const void *arg DSI_UNUSED, u32 i)
-{
-	return vocab_phase_at(i);
-}
-
 /* "unknown WHAT `x`: did you mean `y`?" or the list of all; always false */
 static bool unknown(struct parser *ps, const char *what, const char *word, const char *(*next)(const void *, u32),
 		    const void *arg)
@@ -533,17 +428,6 @@ static bool unknown(struct parser *ps, const char *what, const char *word, const
 		len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s", i ? ", " : "", s);
 	diag_error(ps->p, ps->diags, ps->tok.pos, "unknown %s `%s`: there are %s", what, word, all);
 	return false;
-}
-
-static bool unknown_phase(struct parser *ps, const char *word, size_t len)
-{
-	char w[IMAGE_NAME_MAX + 1];
-
-	len = MIN(len, sizeof(w) - 1);
-	memcpy(w, word, len);
-	w[len] = '\0';
-	w[strcspn(w, ":@*/=")] = '\0'; /* as a path it may go on */
-	return unknown(ps, "phase", w, next_phase, NULL);
 }
 
 /* The text of the current name token; empty when it is none. */

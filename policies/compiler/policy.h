@@ -84,13 +84,9 @@ struct set {
 	enum { SET_NEW, SET_OPEN, SET_DONE } state;
 };
 
-/* A domain, or one of its phases: a `phase` block is a context of its own, called DOMAIN/PHASE. */
 struct domain {
 	struct domain *next;
 	struct ref name;
-	struct domain *of; /* the domain of this phase; NULL: this is the domain, in phase execution */
-	u32 phase;         /* enum dsi_phase */
-	struct domain *phases[DSI_PHASE_END]; /* of a domain: what its `phase` blocks say; NULL: not written */
 	u32 flags; /* enum dsi_context_flag */
 	struct pathref *execs;
 	u32 n_execs;

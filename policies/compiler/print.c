@@ -153,43 +153,26 @@ static struct pathref *sorted_paths(struct printer *pr, const struct pathref *pa
 	return sorted;
 }
 
-static void put_domain_items(struct printer *pr, const struct domain *d)
-{
-	struct pathref *execs = sorted_paths(pr, d->execs, d->n_execs);
-
-	for (u32 i = 0; execs && i < d->n_execs; i++) {
-		put(pr, i ? ", " : " exec ");
-		put_path(pr, execs[i].path);
-	}
-	put(pr, d->n_execs ? ";" : "");
-	if (d->has_from) {
-		put(pr, " from ");
-		put_names(pr, d->from, d->n_from);
-		put(pr, ";");
-	}
-	put(pr, d->flags & DSI_CTX_PERMISSIVE ? " permissive;" : "");
-	put(pr, d->flags & DSI_CTX_UNCONFINED ? " unconfined;" : "");
-}
-
-/* Execution is what stands outside a phase, however it was written. */
 static void print_domains(struct printer *pr)
 {
 	for (const struct domain *d = pr->p->domains; d; d = d->next) {
-		if (d->of)
-			continue;
+		struct pathref *execs = sorted_paths(pr, d->execs, d->n_execs);
+
 		put(pr, "domain ");
 		put(pr, d->name.sym->text);
 		put(pr, " {");
-		put_domain_items(pr, d);
-		for (u32 ph = 0; ph < DSI_PHASE_END; ph++) {
-			if (!d->phases[ph] || d->phases[ph] == d)
-				continue;
-			put(pr, " phase ");
-			put(pr, vocab_phase_name(ph));
-			put(pr, " {");
-			put_domain_items(pr, d->phases[ph]);
-			put(pr, " }");
+		for (u32 i = 0; execs && i < d->n_execs; i++) {
+			put(pr, i ? ", " : " exec ");
+			put_path(pr, execs[i].path);
 		}
+		put(pr, d->n_execs ? ";" : "");
+		if (d->has_from) {
+			put(pr, " from ");
+			put_names(pr, d->from, d->n_from);
+			put(pr, ";");
+		}
+		put(pr, d->flags & DSI_CTX_PERMISSIVE ? " permissive;" : "");
+		put(pr, d->flags & DSI_CTX_UNCONFINED ? " unconfined;" : "");
 		put(pr, " }\n");
 		end(pr);
 	}

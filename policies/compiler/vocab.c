@@ -34,12 +34,6 @@ static const struct vocab_name classes[] = {
 #undef CLASS
 };
 
-static const struct vocab_name phases[] = {
-#define X(id, number, text, doc) { text, number, 0 },
-	DSI_PHASE_TABLE(X)
-#undef X
-};
-
 static const struct {
 	u32 cls;
 	const char *name;
@@ -91,26 +85,6 @@ const char *vocab_reserved_name(u32 sid)
 	const struct vocab_name *r = find_number(reserved, ARRAY_SIZE(reserved), sid);
 
 	return r ? r->name : NULL;
-}
-
-u32 vocab_phase(const char *name, size_t len)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(phases); i++)
-		if (strlen(phases[i].name) == len && !memcmp(phases[i].name, name, len))
-			return phases[i].number;
-	return 0;
-}
-
-const char *vocab_phase_name(u32 phase)
-{
-	const struct vocab_name *p = find_number(phases, ARRAY_SIZE(phases), phase);
-
-	return p ? p->name : NULL;
-}
-
-const char *vocab_phase_at(u32 index)
-{
-	return name_at(phases, ARRAY_SIZE(phases), index);
 }
 
 u32 vocab_class(const char *name)

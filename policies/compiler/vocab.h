@@ -28,15 +28,6 @@ struct vocab_name {
 const struct vocab_name *vocab_reserved(const char *name); /* NULL: not a reserved name */
 const char *vocab_reserved_name(u32 sid);                  /* NULL: not reserved */
 
-/* Whether targets of the class are types (file types, services), not domains. */
-static inline bool vocab_targets_types(u32 cls)
-{
-	return cls == DSI_CLASS_FILE || cls == DSI_CLASS_SERVICE;
-}
-u32 vocab_phase(const char *name, size_t len); /* enum dsi_phase; 0: unknown */
-const char *vocab_phase_name(u32 phase);       /* NULL: unknown */
-const char *vocab_phase_at(u32 index);
-
 u32 vocab_class(const char *name);             /* 0: unknown */
 u32 vocab_perm(u32 cls, const char *name);     /* bit, 0: unknown */
 const char *vocab_perm_at(u32 cls, u32 index); /* index-th permission's name, for suggestions; NULL at the end */

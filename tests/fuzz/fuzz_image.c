@@ -47,13 +47,6 @@ static void rows(const struct image *img)
 	for (u32 i = 0; i < image_count(img, IMAGE_PORTS); i++)
 		if (image_pclass_of(img, image_ports(img, i).last) != image_ports(img, i).pclass)
 			abort();
-	for (u32 i = 0; i < image_count(img, IMAGE_PHASES); i++) {
-		struct image_phase p = image_phase(img, i);
-		const char *domain;
-
-		if (image_phase_of(img, p.sid, &domain) != p.phase || domain != p.domain || !image_phase_name(p.phase))
-			abort();
-	}
 	for (u32 i = 0; i < image_count(img, IMAGE_FILES); i++)
 		sum += strlen(image_file(img, i));
 	if (!sum)

@@ -20,7 +20,6 @@ static const struct {
 	{ "denials", render_denials },   { "explain", render_explain },    { "verdict", render_verdict },
 	{ "verdict-two", render_verdict }, { "pushed", render_pushed },    { "history", render_history },
 	{ "log", render_log },           { "counters", render_counters },
-	{ "metrics", render_metrics },   { "metrics-half", render_metrics },
 };
 
 static char *read_text(const char *path)

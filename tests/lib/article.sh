@@ -46,10 +46,8 @@ article_demo_row() { # FUNCTION
 article_sources() { # TIER NAME
 	case $1/$2 in
 	sim/*) echo "tests/$1/$2.c" tests/sim/churn.c tests/sim/scenario_*.c ;;
-	unit/*.sh | golden/*.sh | sec/*.sh) echo "tests/$1/$2" ;;
 	unit/* | golden/* | sec/* | fuzz/*) echo "tests/$1/$2.c" ;;
 	vm/*-kernel-*) echo "tests/$1/$2" tests/vm/kernel_vm.c tests/vm/kernel/*.c ;;
-	netns/61-services.sh) echo "tests/$1/$2 tests/main-job/02-services.sh" ;;
 	*/10-lab.sh) echo "tests/$1/$2 tests/lib/lab_cases.sh" ;;
 	*) echo "tests/$1/$2" ;;
 	esac

@@ -1,6 +1,5 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# timeout: 240
 # A wrong expectation in any row of the demo makes it exit non-zero: each check in turn is made to fail, with
 # everything else as if it held. Nothing is started; one case per check.
 . "$(dirname "$0")/../lib.sh"

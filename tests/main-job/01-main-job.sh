@@ -299,6 +299,7 @@ server_revoked() {
 	timed check "revoke-node $active" revoke_from "$other" "$active"
 	measured "$(grep -o 'committed after [0-9]* ms, answered after [0-9]* ms' "$JOB_LOG/revoke")"
 	check_until 60 "$other is the active server" active_is "$other" "$other"
+	check_until 60 "both voters are there" voters_are "$other" 2
 	# shellcheck disable=SC2086
 	check "a policy push works" admin "$other" policy push $TWO_TIER --comment after --operator /root/operator.key
 }

@@ -134,7 +134,7 @@ static json_t *answer(const char *verb, const json_t *args)
 	if (!strcmp(verb, "nodes"))
 		return document(status_nodes(&in));
 	if (!strcmp(verb, "history"))
-		return document(status_history(g->state, NULL, 0));
+		return document(status_history(g->state));
 	if (!strcmp(verb, "submit"))
 		return submitted(args);
 	if (!strcmp(verb, "blob-put"))

@@ -197,53 +197,6 @@ START_TEST(stopped_and_nobody_left)
 }
 END_TEST
 
-START_TEST(watchers_are_told)
-{
-	struct svc_frame f = { .type = SVC_WATCH, .id = 3, .name = "time" };
-
-	setup();
-	ck_assert_int_eq(registry_watch(r, ME, &f, &acts), 0);
-	ck_assert_uint_eq(only(0, 1, ME, SVC_CHANGED)->frame.code, DSI_ENOENT);
-	ck_assert_int_eq(announce(1, 0), 0);
-	ck_assert(only(1, 2, ME, SVC_CHANGED)->frame.api == 1 && acts.a[1].frame.id == 3 && !acts.a[1].frame.code);
-	f.id = 4;
-	ck_assert_int_eq(registry_watch(r, ME, &f, &acts), 0); /* renewed, not doubled */
-	ck_assert_int_eq(announce_as(2, "time", 2, &root, 0), 0);
-	ck_assert(only(2, 3, ME, SVC_CHANGED)->frame.api == 2 && acts.a[2].frame.id == 4);
-	registry_gone(r, 1, 0, &acts); /* it drained: nothing changed */
-	ck_assert_uint_eq(acts.n, 0);
-	registry_gone(r, 2, 0, &acts);
-	ck_assert_uint_eq(only(0, 1, ME, SVC_CHANGED)->frame.code, DSI_ENOENT);
-	registry_gone(r, ME, 0, &acts);
-	ck_assert_int_eq(announce(3, 0), 0);
-	ck_assert_uint_eq(acts.n, 1);
-	for (u32 i = 0; i < LIM_SVC_WATCHES; i++) {
-		snprintf(f.name, sizeof(f.name), "s%u", i);
-		ck_assert_int_eq(registry_watch(r, ME + i / LIM_SVC_WATCHES_EACH, &f, &acts), 0);
-	}
-	snprintf(f.name, sizeof(f.name), "more");
-	ck_assert_int_eq(registry_watch(r, ME, &f, &acts), -DSI_ELIMIT);
-	ck_assert_int_eq(registry_watch(r, ME + 900, &f, &acts), -DSI_ELIMIT);
-}
-END_TEST
-
-START_TEST(a_user_has_a_few_names)
-{
-	const struct reg_owner user = { 64, 1000 };
-	char name[16];
-
-	setup();
-	for (u32 i = 0; i < LIM_SVC_OWNED; i++) {
-		snprintf(name, sizeof(name), "s%u", i);
-		ck_assert_int_eq(announce_as(1 + i, name, 1, &user, 0), 0);
-	}
-	ck_assert_int_eq(announce_as(500, "more", 1, &user, 0), -DSI_ELIMIT);
-	ck_assert_int_eq(announce_as(500, "more", 1, &root, 0), 0);
-	registry_gone(r, 1, 0, &acts);
-	ck_assert_int_eq(announce_as(501, "again", 1, &user, 0), 0);
-}
-END_TEST
-
 /* Random histories: providers come, are replaced, die; each request that was taken gets one result, never two, none is lost. */
 enum { CONNS = 40, STEPS = 400, IDS = 4096 };
 static u8 open_call[IDS]; /* 1: taken, no result yet */
@@ -317,5 +270,4 @@ END_TEST
 
 LIB_TESTS("registry", announced_found_called_answered, a_name_has_one_owner, limits, a_dead_providers_requests_wait_for_the_next,
 	  replaced_while_both_live, one_that_does_not_drain_is_dropped_and_its_request_is_not, stopped_and_nobody_left,
-	  watchers_are_told, a_user_has_a_few_names,
 	  every_request_gets_one_result)

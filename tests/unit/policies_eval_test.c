@@ -27,7 +27,7 @@ static u32 rnd(u32 n)
 	return (u32)(rng >> 11) % n;
 }
 
-static const char *const domains[] = { "da", "db", "dc", "dd", "default", "kernel", "da/activation", "db/configuration" };
+static const char *const domains[] = { "da", "db", "dc", "dd", "default", "kernel" };
 static const char *const types[] = { "ta", "tb", "dsi", "unlabeled" };
 static const char *const groups[] = { "ga", "gb", "gc" };
 static const char *const nodes[] = { "n1", "n2", "n3", "n4", "n5" };
@@ -92,12 +92,6 @@ static void rule_process(struct gen *g)
 	    rnd(2) ? " ptrace transition" : "");
 }
 
-static void rule_service(struct gen *g)
-{
-	add(g, "allow { %s %s } { %s %s }:service { %s };\n", PICK(domains), rnd(2) ? "set_d" : PICK(domains), PICK(types),
-	    rnd(3) ? PICK(types) : "set_t", rnd(2) ? "announce" : "announce use");
-}
-
 static void rule_socket(struct gen *g)
 {
 	add(g, "allow { %s set_d } socket { inet stream%s };\n", PICK(domains), rnd(2) ? ", unix dgram" : "");
@@ -152,7 +146,7 @@ static void rule_outside(struct gen *g)
 /* inside `on` nothing may carry a place */
 static void rule_on(struct gen *g)
 {
-	static void (*const local[])(struct gen *g) = { rule_file, rule_process, rule_socket, rule_listen, rule_local, rule_service };
+	static void (*const local[])(struct gen *g) = { rule_file, rule_process, rule_socket, rule_listen, rule_local };
 
 	add(g, "on %s {\n", PICK(groups));
 	for (u32 n = 1 + rnd(3); n; n--)
@@ -167,7 +161,7 @@ static void rule_on(struct gen *g)
 static void generate(struct gen *g)
 {
 	static void (*const rules[])(struct gen *g) = { rule_file,   rule_process, rule_socket,	 rule_listen, rule_local,
-							rule_remote, rule_remote,  rule_outside, rule_on,     rule_service };
+							rule_remote, rule_remote,  rule_outside, rule_on };
 
 	g->len = 0;
 	add(g, "policy \"random\" { mode %s; }\n", rnd(8) ? "enforcing" : "permissive");
@@ -178,9 +172,8 @@ static void generate(struct gen *g)
 	}
 	add(g, "set set_t = ta, set_u; set set_u = dsi, ta; set set_d = db, set_e; set set_e = dc, db;\n");
 	add(g, "files ta { /a; } files tb { /a/b; /c; }\n");
-	add(g, "domain da { exec /x; phase activation { exec /u; from da, set_e; } } "
-	       "domain db { exec /x, /y; from da, set_e; phase configuration { exec /v; %s} %s} domain dc { exec /z; from dd; %s}\n",
-	    rnd(4) ? "" : "unconfined; ", rnd(4) ? "" : "permissive; ", rnd(4) ? "" : "unconfined; ");
+	add(g, "domain da { exec /x; } domain db { exec /x, /y; from da, set_e; %s} domain dc { exec /z; from dd; %s}\n",
+	    rnd(4) ? "" : "permissive; ", rnd(4) ? "" : "unconfined; ");
 	add(g, "domain dd { exec /w; from da; }\n");
 	add(g, rnd(2) ? "domain default { unconfined; }\n" : "");
 	for (u32 n = rnd(12); n; n--)
@@ -302,7 +295,6 @@ static u32 ask_everything(const struct built *b, u64 seed)
 		for (u32 s = 0; s < ARRAY_SIZE(domains); s++) {
 			a.q.subject = domains[s];
 			ask_local(&a, DSI_CLASS_FILE, types, ARRAY_SIZE(types));
-			ask_local(&a, DSI_CLASS_SERVICE, types, ARRAY_SIZE(types));
 			ask_local(&a, DSI_CLASS_PROCESS, domains, ARRAY_SIZE(domains));
 			ask_tcp(&a);
 			ask_socket(&a);

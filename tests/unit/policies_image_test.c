@@ -345,7 +345,7 @@ START_TEST(rows_without_a_meaning_are_refused)
 {
 	struct built *b = built_good(two_tier);
 
-	for (u32 s = IMAGE_PROTECT; s < IMAGE_SECTION_COUNT; s++) {
+	for (u32 s = IMAGE_SECTION_COUNT_1; s < IMAGE_SECTION_COUNT; s++) {
 		struct image img = { .format = 77 };
 		struct wbuf two;
 		struct err e;
@@ -357,164 +357,6 @@ START_TEST(rows_without_a_meaning_are_refused)
 		ck_assert_uint_eq(img.format, 77);
 		wbuf_fini(&two);
 	}
-	built_free(b);
-}
-END_TEST
-
-/* Programs of before refuse rules of a class that they do not know: such an image waits until all know it. */
-START_TEST(services)
-{
-	struct built *b = built_good("domain web { exec /a; } domain svc { exec /b; } files time.svc { }\n"
-				     "allow svc time.svc:service { announce }; allow { web svc } { time.svc dsi }:service { use };\n");
-	const struct image *img = &b->img;
-	u32 web = sid_of(img, "web"), svc = sid_of(img, "svc"), type = sid_of(img, "time.svc");
-	const struct {
-		u32 ssid;
-		const char *service;
-		u32 perm;
-		enum image_verdict verdict;
-	} t[] = {
-		{ svc, "time.svc", DSI_PERM_SERVICE_ANNOUNCE, IMAGE_ALLOWED }, { web, "time.svc", DSI_PERM_SERVICE_ANNOUNCE, IMAGE_REFUSED },
-		{ web, "time.svc", DSI_PERM_SERVICE_USE, IMAGE_ALLOWED },      { web, "dsi.access", DSI_PERM_SERVICE_USE, IMAGE_ALLOWED },
-		{ svc, "time.other", DSI_PERM_SERVICE_ANNOUNCE, IMAGE_REFUSED }, { svc, "web", DSI_PERM_SERVICE_ANNOUNCE, IMAGE_REFUSED },
-	};
-
-	ck_assert_uint_eq(image_type_of_service(img, "time.svc"), type);
-	ck_assert_uint_eq(image_type_of_service(img, "dsi.audit"), DSI_SID_DSI);
-	ck_assert_uint_eq(image_type_of_service(img, "web"), DSI_SID_UNLABELED); /* a domain is no type */
-	ck_assert_uint_eq(image_type_of_service(img, "dsi"), DSI_SID_UNLABELED); /* a reserved name is nobody's */
-	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
-		struct dsi_rule_key key = { t[i].ssid, image_type_of_service(img, t[i].service), 0, 0, DSI_CLASS_SERVICE };
-
-		ck_assert_msg(image_decide(img, "n1", &key, t[i].perm, NULL) == t[i].verdict, "row %zu", i);
-	}
-	ck_assert_uint_eq(img->format, 1);
-	ck_assert_uint_eq(image_level(img), KNOWS_SERVICE);
-	built_free(b);
-}
-END_TEST
-
-static const char phased[] =
-	"policy \"phased\" { mode enforcing; }\n"
-	"domain default { unconfined; phase installation { exec /i; } }\n"
-	"domain a { exec /a; from a/activation; phase activation { exec /run/a; } phase configuration { exec /c; permissive; } }\n"
-	"domain b { exec /b; }\n"
-	"files t { /t; }\n"
-	"allow a/configuration t:file { write };\n"
-	"allow { a a/execution a/activation } t:file { read };\n";
-
-/* A phase is one more context: it has a name, a SID, a row; the image says which level knows it. */
-START_TEST(phases)
-{
-	struct built *b = built_good(phased);
-	struct dsi_rule_key key = { 0, 0, DSI_NCLASS_LOCAL, 0, DSI_CLASS_FILE };
-	struct image_context c;
-	const char *domain;
-	char why[500];
-	u32 sid;
-
-	ck_assert_uint_eq(b->img.format, 2);
-	ck_assert_uint_eq(image_level(&b->img), KNOWS_PHASES);
-	ck_assert_uint_eq(image_count(&b->img, IMAGE_PHASES), 3);
-	sid = sid_of(&b->img, "a/configuration");
-	ck_assert_uint_ne(sid, sid_of(&b->img, "a"));
-	ck_assert_uint_eq(sid_of(&b->img, "a/execution"), sid_of(&b->img, "a"));
-	ck_assert_uint_eq(sid_of(&b->img, "default/execution"), DSI_SID_DEFAULT);
-	ck_assert_uint_ge(sid_of(&b->img, "default/installation"), DSI_SID_FIRST);
-	ck_assert_uint_eq(image_phase_of(&b->img, sid, &domain), DSI_PHASE_CONFIGURATION);
-	ck_assert_str_eq(domain, "a");
-	ck_assert_uint_eq(image_phase_of(&b->img, sid_of(&b->img, "b"), &domain), DSI_PHASE_EXECUTION);
-	ck_assert_str_eq(domain, "b");
-	ck_assert(image_context_of(&b->img, sid, &c));
-	ck_assert_uint_eq(c.flags, DSI_CTX_PERMISSIVE); /* of this phase alone */
-	ck_assert(image_context_of(&b->img, sid_of(&b->img, "a"), &c));
-	ck_assert_uint_eq(c.flags, 0);
-	ck_assert_uint_eq(image_exec_of(&b->img, DSI_SID_DEFAULT, "/c"), sid);
-	ck_assert_uint_eq(image_exec_of(&b->img, DSI_SID_DEFAULT, "/a"), DSI_SID_DEFAULT);
-	ck_assert_uint_eq(image_exec_of(&b->img, sid_of(&b->img, "a/activation"), "/a"), sid_of(&b->img, "a"));
-	key.ssid = sid_of(&b->img, "a");
-	key.tsid = sid_of(&b->img, "t");
-	ck_assert_int_eq(image_explain(&b->img, "n1", &key, DSI_PERM_FILE_WRITE, why, sizeof(why)), IMAGE_REFUSED);
-	ck_assert_msg(strstr(why, "in phase configuration `a` may, by test.dsp:6") != NULL, "%s", why);
-	built_free(b);
-}
-END_TEST
-
-/* SIDs of phases stay over versions, also of phases that went and came back; a retired one still needs its level. */
-START_TEST(phases_over_a_base)
-{
-	static const char without[] = "domain a { exec /a; } files t { /t; }", words[] = "domain c { exec /c; } files t { /t; }";
-	struct built *one = built_good(phased), *two, *three, *four;
-
-	two = built_new(without, strlen(without), &one->img);
-	ck_assert_int_eq(two->code, 0);
-	ck_assert_uint_eq(two->img.format, 2);
-	ck_assert_uint_eq(image_level(&two->img), KNOWS_PHASES);
-	ck_assert_uint_eq(image_count(&two->img, IMAGE_PHASES), 3);
-	ck_assert_str_eq(image_sid_name(&two->img, sid_of(&one->img, "a/activation")), "a/activation");
-	three = built_new(words, strlen(words), &two->img); /* the domain itself is gone too */
-	ck_assert_int_eq(three->code, 0);
-	ck_assert_uint_eq(image_count(&three->img, IMAGE_PHASES), 3);
-	four = built_new(phased, strlen(phased), &three->img);
-	ck_assert_int_eq(four->code, 0);
-	ck_assert_uint_eq(sid_of(&four->img, "a/activation"), sid_of(&one->img, "a/activation"));
-	ck_assert_uint_eq(sid_of(&four->img, "default/installation"), sid_of(&one->img, "default/installation"));
-	built_free(one);
-	built_free(two);
-	built_free(three);
-	built_free(four);
-}
-END_TEST
-
-static void word_at(struct built *b, enum image_section s, u32 row, u32 width, u32 col, u32 v)
-{
-	u8 *p = b->bytes.data + b->img.section[s].offset + (size_t)row * width + (size_t)col * 4;
-
-	for (int n = 0; n < 4; n++)
-		p[n] = (u8)(v >> 8 * n);
-}
-
-START_TEST(phases_that_lie_are_refused)
-{
-	static const struct {
-		enum image_section section;
-		u32 row, width, col, v;
-		const char *why;
-	} lies[] = {
-		{ IMAGE_PHASES, 0, 12, 2, DSI_PHASE_ACTIVATION + 1, "phase that its name does not say" },
-		{ IMAGE_PHASES, 0, 12, 2, DSI_PHASE_EXECUTION, "phase that its name does not say" },
-		{ IMAGE_PHASES, 0, 12, 2, 77, "phase that its name does not say" },
-		{ IMAGE_PHASES, 0, 12, 1, 0, "domain that its name does not say" },
-		{ IMAGE_PHASES, 0, 12, 0, 4000, "no row in PHASES" },
-		{ IMAGE_PHASES, 2, 12, 0, 64, "" },
-	};
-	struct built *b;
-	struct image img;
-	struct err e;
-
-	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
-		b = built_good(phased);
-		word_at(b, lies[i].section, lies[i].row, lies[i].width, lies[i].col, lies[i].v);
-		ck_assert_int_eq(image_open(&img, b->bytes.data, b->bytes.len, &e), -DSI_EPARSE);
-		ck_assert_msg(strstr(e.text, lies[i].why) != NULL, "%zu: %s", i, e.text);
-		built_free(b);
-	}
-	b = built_good(phased);
-	for (size_t len = 0; len < b->bytes.len; len++)
-		ck_assert_int_lt(open_copy(b->bytes.data, len), 0);
-	for (size_t i = 0; i < b->bytes.len; i++) {
-		b->bytes.data[i] ^= 0x15;
-		(void)open_copy(b->bytes.data, b->bytes.len);
-		b->bytes.data[i] ^= 0x15;
-	}
-	built_free(b);
-	/* a name with a phase in an image that has no such section */
-	b = built_good("domain a.activation { exec /a; }");
-	for (size_t i = 0; i + 12 < b->bytes.len; i++)
-		if (!memcmp(b->bytes.data + i, "a.activation", 12))
-			b->bytes.data[i + 1] = '/';
-	ck_assert_int_eq(image_open(&img, b->bytes.data, b->bytes.len, &e), -DSI_EPARSE);
-	ck_assert_msg(strstr(e.text, "name with a phase, and no row in PHASES") != NULL, "%s", e.text);
 	built_free(b);
 }
 END_TEST
@@ -533,5 +375,4 @@ END_TEST
 
 LIB_TESTS("policies_image", paths_and_execs, names_classes_and_ports, decisions, rules_of_a_node, explain_names_the_rule,
 	  every_truncation_is_refused, every_changed_byte_is_survived, every_word_set_to_an_edge_is_survived,
-	  other_formats_are_told_apart, both_formats_are_read, rows_without_a_meaning_are_refused, services, phases,
-	  phases_over_a_base, phases_that_lie_are_refused, path_syntax)
+	  other_formats_are_told_apart, both_formats_are_read, rows_without_a_meaning_are_refused, path_syntax)

@@ -36,27 +36,6 @@ START_TEST(tokens_and_their_places)
 }
 END_TEST
 
-/* NAME/PHASE is one token; whatever else has a slash is what it was before there were phases. */
-START_TEST(phases_are_part_of_a_name)
-{
-	static const struct {
-		const char *text;
-		u32 first; /* bytes of the first token */
-	} t[] = {
-		{ "a/configuration:x", 15 }, { "a/execution", 11 },        { "a/activation@g", 12 }, { "exec/installation;", 4 },
-		{ "a/installations", 1 },    { "a/installation/x", 1 },    { "a/", 1 },              { "a /installation", 1 },
-		{ "a/installation,", 14 },   { "1/installation", 1 },      { "a/instal", 1 },
-	};
-	struct lexer l;
-
-	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
-		lex_init(&l, 0, t[i].text, strlen(t[i].text));
-		ck_assert_msg(lex_next(&l).len == t[i].first, "%s", t[i].text);
-	}
-	built_free(built_good("domain a { exec/installation; }"));
-}
-END_TEST
-
 START_TEST(any_byte_is_a_token)
 {
 	for (int c = 0; c < 256; c++) {
@@ -98,7 +77,7 @@ START_TEST(errors_have_places)
 		{ "policy \"p\" { mode maybe; }", "test.dsp:1:19: error: expected `enforcing` or `permissive`, not `maybe`" },
 		{ "\n\n  domain { }", "test.dsp:3:10: error: expected the domain's name, not `{`" },
 		{ "domain a { exec /a; from b; from c; }", "second `from`" },
-		{ "domain a { strict; }", "expected `exec`, `from`, `permissive`, `unconfined`, `phase` or `}`, not `strict`" },
+		{ "domain a { strict; }", "expected `exec`, `from`, `permissive`, `unconfined` or `}`, not `strict`" },
 		{ "files t { /a }", "test.dsp:1:14: error: expected `;`, not `}`" },
 		{ "allow a@; b:tcp { connect };", "expected a node group or `*`" },
 		{ "allow { a@x }@y b:tcp { connect };", "a place inside and a place behind the braces" },
@@ -166,5 +145,5 @@ START_TEST(every_prefix_is_survived)
 }
 END_TEST
 
-LIB_TESTS("policies_parse", tokens_and_their_places, phases_are_part_of_a_name, any_byte_is_a_token, numbers_saturate, errors_have_places,
+LIB_TESTS("policies_parse", tokens_and_their_places, any_byte_is_a_token, numbers_saturate, errors_have_places,
 	  errors_do_not_cascade, many_errors_are_bounded, every_prefix_is_survived)
